@@ -1,0 +1,1 @@
+"""Training, merging and the saved model."""

@@ -1,0 +1,1 @@
+"""Pairs to kept and rejected pairs, hard negatives, splits and batches."""

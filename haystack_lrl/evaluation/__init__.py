@@ -1,0 +1,1 @@
+"""Test sets, runs, metrics, statistics and the report."""

@@ -1,0 +1,1 @@
+"""What the package knows of a language: names, scripts, sentence ends, search tokens."""

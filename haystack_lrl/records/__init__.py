@@ -1,0 +1,1 @@
+"""What flows between the stages: records, the append-only store, files and row counts."""

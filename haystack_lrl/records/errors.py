@@ -1,0 +1,8 @@
+"""The one error that a user can mend."""
+
+
+class InputError(ValueError):
+    """Something that the caller gave is wrong; the message is one sentence with path, line, value and remedy.
+
+    The command line prints it and ends with exit code 2; a bug raises anything else and shows its traceback.
+    """

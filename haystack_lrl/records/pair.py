@@ -1,0 +1,132 @@
+"""The records that every stage reads and writes."""
+
+import hashlib
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from haystack_lrl.records.errors import InputError
+from haystack_lrl.records.jsonl import dump_line, read_jsonl, writing
+
+
+def text_hash(*parts: str) -> str:
+    """Return 20 hex digits that identify texts in this order (sha256 over length-prefixed UTF-8)."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode()
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()[:20]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A query and a passage that answers it.
+
+    :param query: title, question or claim.
+    :param passage: body text; never empty in a seed.
+    :param id: the id that the seed file gave, or its line number.
+    :param source: name of the data set the seed comes from.
+    :param english_query: the seed's query where `query` is its translation, otherwise empty.
+    :param english_passage: the seed's passage where `passage` is its translation, otherwise empty.
+    """
+
+    query: str
+    passage: str
+    id: str = ""
+    source: str = ""
+    english_query: str = ""
+    english_passage: str = ""
+
+    @property
+    def group(self) -> str:
+        """Identify the passage: two pairs of a group are not each other's negatives, nor split between train and dev."""
+        return text_hash(" ".join((self.english_passage or self.passage).split()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return query, passage and the other fields that are set, for a JSON line."""
+        return {name: value for name, value in asdict(self).items() if value or name in {"query", "passage"}}
+
+    def in_english(self) -> "Pair":
+        """Return the untranslated pair: the control, and the check of what adaptation makes the model forget."""
+        return Pair(self.english_query, self.english_passage, id=self.id, source=self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class Triplet:
+    """A pair with its hard negatives: passages that look relevant and are not."""
+
+    pair: Pair
+    negatives: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the pair's fields plus `negatives`, for a JSON line."""
+        return {**self.pair.to_json(), "negatives": list(self.negatives)}
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A pair that ends here.
+
+    :param pair: what is known of the pair; its texts may be empty where they could not be made.
+    :param reason: a short stable phrase, one per rule, by which rows are counted.
+    :param raw: the answer of a generator that could not be used, word for word.
+    """
+
+    pair: Pair
+    reason: str
+    raw: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the pair's fields plus `reason` and, where there is one, `raw`, for a JSON line."""
+        return {**self.pair.to_json(), "reason": self.reason, **({"raw": self.raw} if self.raw else {})}
+
+
+_FIELDS = tuple(field.name for field in fields(Pair))
+
+
+def _text(row: dict[str, Any], column: str, where: str) -> str:
+    if column not in row:
+        raise InputError(
+            f"{where} has the columns {', '.join(row) or 'none'} but not {column!r}: "
+            "rename the column, or name yours with query_column and passage_column."
+        )
+    value = row[column]
+    if not isinstance(value, str):
+        raise InputError(f"{where} has {column} = {value!r:.60}, which is not text: put a string there.")
+    return unicodedata.normalize("NFC", value)
+
+
+def read_pairs(path: Path, query_column: str = "query", passage_column: str = "passage") -> Iterator[Pair]:
+    """Yield the pairs of a JSONL file (`.gz` too), NFC-normalised, with their line number where they have no id.
+
+    :raises InputError: with path and line for a missing column or a value that is not text.
+    """
+    for number, row in read_jsonl(path):
+        where = f"{path} line {number}"
+        texts = {"query": _text(row, query_column, where), "passage": _text(row, passage_column, where)}
+        rest = {name: str(row[name]) for name in _FIELDS if name in row and name not in texts}
+        yield Pair(**{"id": str(number), **rest, **texts})
+
+
+def read_triplets(path: Path) -> Iterator[Triplet]:
+    """Yield the triplets of a JSONL file; a line without `negatives` is a triplet without any."""
+    for (_, row), pair in zip(read_jsonl(path), read_pairs(path), strict=True):
+        yield Triplet(pair, tuple(row.get("negatives", ())))
+
+
+def read_outcomes(path: Path) -> Iterator[Pair | Rejected]:
+    """Yield what a stage wrote: pairs, and the pairs that it rejected."""
+    for (_, row), pair in zip(read_jsonl(path), read_pairs(path), strict=True):
+        yield Rejected(pair, str(row["reason"]), str(row.get("raw", ""))) if row.get("reason") else pair
+
+
+def write_rows(path: Path, rows: Iterable[Pair | Rejected | Triplet]) -> int:
+    """Write records as JSON lines, complete or not at all, and return how many."""
+    count = 0
+    with writing(path) as file:
+        for row in rows:
+            file.write(dump_line(row.to_json()))
+            count += 1
+    return count

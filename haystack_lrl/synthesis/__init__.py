@@ -1,0 +1,1 @@
+"""Seeds to training pairs: translators and the translation stage."""
