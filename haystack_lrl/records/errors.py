@@ -1,4 +1,4 @@
-"""The one error that a user can mend."""
+"""The errors that a user can mend."""
 
 
 class InputError(ValueError):
@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The command line prints it and ends with exit code 2; a bug raises anything else and shows its traceback.
     """
+
+
+class MissingExtraError(ImportError):
+    """A package is missing that an optional part of this one needs; the message has the `pip install` line."""

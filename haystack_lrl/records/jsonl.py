@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
@@ -18,7 +19,26 @@ def open_text(path: Path) -> IO[str]:
     """
     if not path.is_file():
         raise InputError(f"{path} is not a file: check the path.")
-    return cast(IO[str], gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8"))
+    return cast(
+        IO[str], gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+    )
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, line) for every line that is not blank.
+
+    :raises InputError: with path and line for what is not UTF-8 or whole gzip.
+    """
+    number = 0
+    with open_text(path) as lines:
+        try:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield number, line
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} after line {number} is not UTF-8: convert the file, e.g. with iconv.") from error
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise InputError(f"{path} after line {number} is not whole gzip: fetch or write the file again.") from error
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -26,21 +46,16 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
     :raises InputError: with path and line for what is not a JSON object, UTF-8 or whole gzip.
     """
-    number = 0
-    with open_text(path) as lines:
+    for number, line in read_lines(path):
         try:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    row = json.loads(line)
-                    if not isinstance(row, dict):
-                        raise InputError(f"{path} line {number} is a JSON {type(row).__name__}, not an object: mend it.")
-                    yield number, row
+            row = json.loads(line)
         except json.JSONDecodeError as error:
-            raise InputError(f"{path} line {number} is not valid JSON ({error.msg}): mend or delete the line.") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path} after line {number} is not UTF-8: convert the file, e.g. with iconv.") from error
-        except (EOFError, gzip.BadGzipFile) as error:
-            raise InputError(f"{path} after line {number} is not whole gzip: fetch or write the file again.") from error
+            raise InputError(
+                f"{path} line {number} is not valid JSON ({error.msg}): mend or delete the line."
+            ) from error
+        if not isinstance(row, dict):
+            raise InputError(f"{path} line {number} is a JSON {type(row).__name__}, not an object: mend it.")
+        yield number, row
 
 
 def dump_line(row: Mapping[str, Any]) -> str:

@@ -41,7 +41,7 @@ class Pair:
 
     @property
     def group(self) -> str:
-        """Identify the passage: two pairs of a group are not each other's negatives, nor split between train and dev."""
+        """Identify the passage: pairs of a group are not each other's negatives, nor split between train and dev."""
         return text_hash(" ".join((self.english_passage or self.passage).split()))
 
     def to_json(self) -> dict[str, Any]:
@@ -95,6 +95,10 @@ def _text(row: dict[str, Any], column: str, where: str) -> str:
     value = row[column]
     if not isinstance(value, str):
         raise InputError(f"{where} has {column} = {value!r:.60}, which is not text: put a string there.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{where} has {column} = {value!a:.60}, which is not valid Unicode: mend the text.") from error
     return unicodedata.normalize("NFC", value)
 
 

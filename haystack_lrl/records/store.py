@@ -35,21 +35,23 @@ class Store:
         self.partial = path.with_name(path.name + ".partial")
         self.settings = settings_hash(settings)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not self.partial.exists():
+        resumed = self.partial.exists() or not path.exists()
+        self.keys = self._load(self.partial if resumed else path)
+        if not resumed:  # only now: a file that is refused keeps its name
             path.rename(self.partial)
-        self.keys = self._load()
         self._file = self.partial.open("a", encoding="utf-8")
         self._unsynced = 0
 
-    def _load(self) -> set[str]:
-        if not self.partial.exists():
+    def _load(self, path: Path) -> set[str]:
+        if not path.exists():
             return set()
-        _cut_torn_line(self.partial)
+        if path == self.partial:
+            _cut_torn_line(path)
         keys = set()
-        for number, row in read_jsonl(self.partial):
+        for number, row in read_jsonl(path):
             if row.get("settings") != self.settings:
                 raise InputError(
-                    f"{self.partial} line {number} was made with other settings than those asked for now: "
+                    f"{path} line {number} was made with other settings than those asked for now: "
                     "use another output path, or delete the file to start again."
                 )
             keys.add(row["key"])

@@ -1,0 +1,134 @@
+"""The stages one by one, over files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from haystack_lrl.cli import options
+
+
+@click.command("translate")
+@click.option("--language", required=True, metavar="CODE", help="ISO 639-3 code of the language.")
+@click.option("--seeds", required=True, type=options.INPUT, metavar="FILE", help="JSONL file of English pairs.")
+@click.option(
+    "--translator", required=True, metavar="SPEC", help="command:..., seq2seq:... or chat:... (see adapt --help)."
+)
+@click.option("--output", required=True, type=options.OUTPUT, metavar="FILE", help="Where pairs.jsonl goes.")
+@click.option("--query-column", default="query", show_default=True)
+@click.option("--passage-column", default="passage", show_default=True)
+@click.option(
+    "--timeout",
+    default=600.0,
+    show_default=True,
+    help="Seconds without an answer after which the translator counts as hung.",
+)
+@click.option("--max-copied", default=0.2, show_default=True, help="Share of copies above which the command fails.")
+@options.quiet_option
+def translate_command(
+    language: str,
+    seeds: Path,
+    translator: str,
+    output: Path,
+    query_column: str,
+    passage_column: str,
+    timeout: float,
+    max_copied: float,
+    *,
+    quiet: bool,
+) -> None:
+    """Translate English pairs; a killed run goes on where it stopped."""
+    from haystack_lrl.languages.table import language as language_of
+    from haystack_lrl.records.pair import read_pairs
+    from haystack_lrl.stages import check_copies, translate_file
+    from haystack_lrl.synthesis.translator import load_translator
+
+    spoken = language_of(language)
+    pairs = list(read_pairs(seeds, query_column, passage_column))
+    counts = translate_file(
+        pairs, output, load_translator(translator, spoken, timeout=timeout), spoken, progress=not quiet
+    )
+    click.echo(json.dumps(counts.to_json()))
+    check_copies(output, max_copied)
+
+
+@click.command("filter")
+@click.option("--language", required=True, metavar="CODE", help="ISO 639-3 code of the language.")
+@click.option("--pairs", required=True, type=options.INPUT, metavar="FILE", help="What translate wrote.")
+@click.option(
+    "--scorer", metavar="PATH_OR_HUB_ID", help="Model for the drift rules; without it only the text rules run."
+)
+@click.option(
+    "--output", required=True, type=options.FOLDER, metavar="FOLDER", help="Where kept.jsonl and rejected.jsonl go."
+)
+@options.set_option
+@options.quiet_option
+def filter_command(
+    language: str, pairs: Path, scorer: str | None, output: Path, assignments: tuple[str, ...], *, quiet: bool
+) -> None:
+    """Split translated pairs into kept.jsonl and rejected.jsonl, each rejected pair with its reason."""
+    from haystack_lrl.curation.filtering import filter_file
+    from haystack_lrl.encoding.encoder import SentenceEncoder, load_model
+    from haystack_lrl.languages.table import language as language_of
+
+    settings = _recipe(assignments, language=language).filter
+    encoder = SentenceEncoder(load_model(scorer), max_length=settings.max_length) if scorer else None
+    kept, rejected = output / "kept.jsonl", output / "rejected.jsonl"
+    counts = filter_file(pairs, kept, rejected, language_of(language), settings, encoder, progress=not quiet)
+    click.echo(json.dumps(counts.to_json()))
+
+
+@click.command("train")
+@click.option("--language", required=True, metavar="CODE", help="ISO 639-3 code of the language.")
+@click.option(
+    "--pairs",
+    required=True,
+    type=options.INPUT,
+    metavar="FILE",
+    help="kept.jsonl, triplets.jsonl or pairs of your own.",
+)
+@click.option("--base-model", required=True, metavar="PATH_OR_HUB_ID")
+@click.option("--output", required=True, type=options.FOLDER, metavar="FOLDER", help="Where the model goes.")
+@options.set_option
+@options.quiet_option
+def train_command(
+    language: str, pairs: Path, base_model: str, output: Path, assignments: tuple[str, ...], *, quiet: bool
+) -> None:
+    """Train a base model on pairs; a tenth of the passages is set aside to choose the best step."""
+    from haystack_lrl.files import train_file
+
+    result = train_file(
+        pairs, output, _recipe(assignments, language=language, base_model=base_model), progress=not quiet
+    )
+    click.echo(json.dumps(result.to_json()))
+
+
+@click.command("merge")
+@click.option("--language", required=True, metavar="CODE", help="ISO 639-3 code of the language.")
+@click.option("--base-model", required=True, metavar="PATH_OR_HUB_ID")
+@click.option("--adapted", required=True, type=options.FOLDER, metavar="FOLDER", help="What train wrote.")
+@click.option(
+    "--pairs",
+    required=True,
+    type=options.INPUT,
+    metavar="FILE",
+    help="The file that train read: its dev split chooses.",
+)
+@click.option("--output", required=True, type=options.FOLDER, metavar="FOLDER", help="Where the merged model goes.")
+@options.set_option
+def merge_command(
+    language: str, base_model: str, adapted: Path, pairs: Path, output: Path, assignments: tuple[str, ...]
+) -> None:
+    """Average base and adapted weights; among several merge.weights the dev split chooses."""
+    from haystack_lrl.files import merge_files
+
+    result = merge_files(pairs, adapted, output, _recipe(assignments, language=language, base_model=base_model))
+    click.echo(json.dumps(result.to_json()))
+
+
+def _recipe(assignments: tuple[str, ...], **given: str) -> Any:  # noqa: ANN401 - Recipe, whose module is heavy
+    from haystack_lrl.recipe import build, set_values
+
+    unused = {"seeds": "", "translator": "", "base_model": ""}
+    return build(set_values({**unused, **given}, assignments), "The command line")

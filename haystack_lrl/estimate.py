@@ -1,0 +1,82 @@
+"""How long a run will take, from a moment's measurement on this machine."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from haystack_lrl.encoding.encoder import SentenceEncoder, load_model
+from haystack_lrl.evaluation.testset import load_test_set
+from haystack_lrl.languages.table import language
+from haystack_lrl.recipe import Recipe
+from haystack_lrl.records.pair import Pair, read_pairs
+from haystack_lrl.synthesis.translator import load_translator
+
+_SAMPLE = 32  # passages that are encoded to time the model
+_ROWS = 8  # pairs that are translated to time the translator, whose start is counted with them
+_STEP = 3.5  # a training step by its forward pass: forward, backward, optimiser
+
+
+def estimate(recipe: Recipe) -> str:
+    """Translate a few rows, encode a few texts, and return a table of stages and times.
+
+    :raises InputError: when seeds, test sets or the base model cannot be read.
+    """
+    seconds = stage_seconds(recipe)
+    rows = {**seconds, "total": sum(seconds.values())}
+    head = "Estimated from a moment's measurement; other work on this machine makes it longer."
+    return "\n".join([head, *(f"  {name:<10} {_span(value):>9}" for name, value in rows.items())])
+
+
+def stage_seconds(recipe: Recipe) -> dict[str, float]:
+    """Return the expected seconds of each stage."""
+    pairs = list(read_pairs(Path(recipe.seeds), recipe.query_column, recipe.passage_column))
+    model = load_model(recipe.base_model, revision=recipe.revision)
+    encoder = SentenceEncoder(model)
+    a_token = _seconds_a_token(encoder, [pair.passage for pair in pairs[:_SAMPLE]])
+    # a translation into a language that the tokenizer does not know has more tokens: up to the cut, all of them
+    trained = 1.25 * recipe.training.max_length if recipe.training.path == "fast" else encoder.max_length
+    a_training = len(pairs) * trained * recipe.training.epochs * _STEP * a_token
+    sizes = [min(1.0, size / len(pairs)) for size in recipe.evaluation.curve]
+    scored = 4 * len(pairs) * recipe.filter.max_length if recipe.filter.thresholds != "none" else 0
+    dev = min(recipe.evaluation.dev, len(pairs) // 10) * trained * a_token
+    points = 1 + len(recipe.merge.weights)
+    models = 3 + int(recipe.control)
+    return {
+        "translate": _seconds_a_pair(recipe, pairs) * len(pairs),
+        "filter": scored * a_token,
+        "train": a_training + recipe.training.evaluations * dev,
+        "merge": 2 * points * dev,
+        **({"control": a_training + recipe.training.evaluations * dev} if recipe.control else {}),
+        **({"curve": sum(sizes) * a_training + len(sizes) * _tokens(recipe, encoder) * a_token} if sizes else {}),
+        "evaluate": models * _tokens(recipe, encoder) * a_token,
+    }
+
+
+def _seconds_a_token(encoder: SentenceEncoder, passages: Sequence[str]) -> float:
+    encoder.encode(passages[:4], "passage")  # the first pass also sets the library up
+    start = time.monotonic()
+    encoder.encode(passages, "passage")
+    tokens = sum(min(count, encoder.max_length) for count in encoder.token_counts(passages))
+    return (time.monotonic() - start) / max(1, tokens)
+
+
+def _seconds_a_pair(recipe: Recipe, pairs: Sequence[Pair]) -> float:
+    translator = load_translator(recipe.translator, language(recipe.language), timeout=recipe.translator_timeout)
+    sample = pairs[:_ROWS]
+    start = time.monotonic()
+    for _ in translator.translate((pair.query, pair.passage) for pair in sample):
+        pass
+    return (time.monotonic() - start) / max(1, len(sample))
+
+
+def _tokens(recipe: Recipe, encoder: SentenceEncoder) -> int:
+    """Return the tokens of all test sets, which every model encodes."""
+    folders = [*recipe.evaluation.test_sets, *recipe.evaluation.retention.values()]
+    texts = [text for folder in folders for text in load_test_set(Path(folder), recipe.language).documents.values()]
+    return sum(encoder.token_counts(texts)) if texts else 0
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

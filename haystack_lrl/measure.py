@@ -1,0 +1,162 @@
+"""The evaluation stage of a run: every system on every test set, and what else metrics.json holds."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sentence_transformers import SentenceTransformer
+
+from haystack_lrl.curation.split import Split, one_a_passage
+from haystack_lrl.encoding.encoder import SentenceEncoder, load_model, model_prompts
+from haystack_lrl.evaluation.metrics import ndcg
+from haystack_lrl.evaluation.runs import bm25_run, dense_run, hybrid_run
+from haystack_lrl.evaluation.statistics import bootstrap
+from haystack_lrl.evaluation.systems import Scored, System, changes, score, verdict
+from haystack_lrl.evaluation.testset import TestSet, load_test_set, test_set_of_pairs
+from haystack_lrl.languages.table import language
+from haystack_lrl.recipe import Recipe
+from haystack_lrl.rundir import RunDirectory
+from haystack_lrl.stages import DevSet
+
+logger = logging.getLogger(__name__)
+
+_NOTES = {
+    "base": "before adaptation",
+    "control": "same pairs left in English",
+    "grown": "words of the language added, not trained",
+    "adapted": "after training",
+    "merged": "adapted, averaged with the base",
+}
+_WEIGHTS = tuple(round(0.1 * step, 1) for step in range(11))
+
+
+def primary_test_set(recipe: Recipe, split: Split) -> TestSet:
+    """Return the test set that decides: the recipe's first one, else the pairs held out of training."""
+    if recipe.evaluation.test_sets:
+        return load_test_set(Path(recipe.evaluation.test_sets[0]), recipe.language)
+    return test_set_of_pairs("held-out pairs", recipe.language, one_a_passage(split.held_out))
+
+
+def bm25_system(test_set: TestSet) -> System:
+    """Rank by BM25 and say with which tokens."""
+    table = language(test_set.language)
+    note = f"character {table.ngram}-grams" if table.ngram else f"words cut to {table.prefix} letters"
+    return System("BM25", "lexical", bm25_run(test_set), note, len(test_set.documents))
+
+
+def dense_system(name: str, test_set: TestSet, encoder: SentenceEncoder, *, split: bool, note: str = "") -> System:
+    """Rank by an encoder and say what it would cut off."""
+    logger.info("%s on %s ...", name, test_set.name)
+    ranked = dense_run(test_set, encoder, split=split)
+    return System(name, "dense", ranked.run, note, ranked.passages, ranked.cut)
+
+
+def hybrid_system(lexical: System, dense: System, weight: float) -> System:
+    """Fuse BM25 and an encoder."""
+    run = hybrid_run(lexical.run, dense.run, weight)
+    return System("hybrid", "hybrid", run, f"BM25 and {dense.name}, dense weight {weight:g}", dense.passages, dense.cut)
+
+
+def choose_hybrid_weight(dev: TestSet, encoder: SentenceEncoder) -> float:
+    """Return the share of the dense score that does best on the dev pairs."""
+    lexical, dense = bm25_run(dev), dense_run(dev, encoder).run
+    return max(_WEIGHTS, key=lambda weight: ndcg(dev, hybrid_run(lexical, dense, weight)))
+
+
+def measure_run(run: RunDirectory, split: Split, dev: DevSet, base: SentenceTransformer) -> dict[str, Any]:
+    """Measure the models of a run on all of its test sets and return what metrics.json holds."""
+    encoders = _encoders(run, base)
+    weight = choose_hybrid_weight(dev.own, encoders["merged"])
+    tables = [
+        _table(test_set, role, encoders, weight, split=run.recipe.evaluation.split)
+        for test_set, role in _test_sets(run.recipe, split)
+    ]
+    first = tables[0]
+    stages = run.manifest()["stages"]
+    spoken = language(run.recipe.language)
+    return {
+        "version": 1,
+        "language": {"code": spoken.code, "name": spoken.name},
+        "title": f"{run.folder.name}: {spoken.name}",
+        "verdict": verdict(first),
+        "test_sets": [table.to_json() for table in tables],
+        "changes": changes(first, "merged"),
+        "merge": stages["merge"]["merge"],
+        "hybrid_weight": weight,
+        **_curve(run, first, stages),
+        "rows": {name: stage["rows"] for name, stage in stages.items() if "rows" in stage},
+        "split": stages["train"]["split"],
+        "training": stages["train"]["training"],
+        "timings": {name: stage["seconds"] for name, stage in stages.items()},
+        "versions": run.manifest()["versions"],
+        "machine": run.manifest()["machine"],
+        "recipe": run.recipe.to_tree(),
+        "warnings": _warnings(run, first),
+    }
+
+
+def _encoders(run: RunDirectory, base: SentenceTransformer) -> dict[str, SentenceEncoder]:
+    """Return the models in the order of the table, the base with the prompts that the adapted ones carry."""
+    folders = {"control": "control", "grown": "grown", "adapted": "adapted", "merged": "model"}
+    wanted = {"adapted", "merged"}
+    wanted |= {"control"} if run.recipe.control else set()
+    wanted |= {"grown"} if run.manifest()["stages"].get("grow", {}).get("vocabulary") else set()
+    merged = load_model(run.path("model"))
+    encoders = {"base": SentenceEncoder(base, prompts=model_prompts(merged), progress=run.progress)}
+    for name, folder in folders.items():
+        if name in wanted:
+            encoders[name] = SentenceEncoder.from_path(run.path(folder), progress=run.progress)
+    return encoders
+
+
+def _test_sets(recipe: Recipe, split: Split) -> list[tuple[TestSet, str]]:
+    """Return the test sets with their roles; English pairs stand in where no retention set is given."""
+    settings = recipe.evaluation
+    sets = [(primary_test_set(recipe, split), "test" if settings.test_sets else "held-out")]
+    sets += [(load_test_set(Path(folder), recipe.language), "test") for folder in settings.test_sets[1:]]
+    for code, folder in settings.retention.items():
+        sets.append((load_test_set(Path(folder), language(code).code), "retention"))
+    if not settings.retention:
+        english = one_a_passage([pair.in_english() for pair in split.held_out or split.dev])
+        sets.append((test_set_of_pairs("English side of held-out pairs", "eng", english), "retention"))
+    return sets
+
+
+def _table(
+    test_set: TestSet, role: str, encoders: Mapping[str, SentenceEncoder], weight: float, *, split: bool
+) -> Scored:
+    lexical = bm25_system(test_set)
+    dense = [dense_system(name, test_set, e, split=split, note=_NOTES[name]) for name, e in encoders.items()]
+    hybrid = hybrid_system(lexical, dense[-1], weight)
+    return score(test_set, role, [lexical, *dense, hybrid], split=split)
+
+
+def _curve(run: RunDirectory, first: Scored, stages: Mapping[str, Any]) -> dict[str, Any]:
+    if not run.recipe.evaluation.curve:
+        return {}
+    values = {int(size): np.array(v) for size, v in run.read("curve.json").items()}
+    values[stages["train"]["training"]["pairs"]] = first.values["merged"]["nDCG@10"]
+    return {
+        "curve": [{"pairs": size, **bootstrap(values[size]).to_json()} for size in sorted(values)],
+        "curve_baselines": {name: first.mean(name) for name in ("base", "control", "BM25") if name in first.values},
+    }
+
+
+def _warnings(run: RunDirectory, first: Scored) -> list[str]:
+    """Return what a reader should know before believing a number."""
+    warnings = []
+    if first.role == "held-out":
+        warnings.append(
+            "No test set was given: the language is measured on translated pairs held out of training, which are as "
+            "noisy as the translator and easier than people's own text."
+        )
+    queries = len(first.test_set.queries)
+    if queries < 100:
+        warnings.append(f"{queries} queries are few: only large differences can be told from chance.")
+    chosen = {row["weight"]: row for row in run.manifest()["stages"]["merge"]["merge"]["points"]}
+    merge = run.manifest()["stages"]["merge"]["merge"]
+    if chosen[merge["chosen"]]["english"] < merge["english_floor"]:
+        warnings.append("Every merge weight cost more English than merge.english_drop allows: the lowest was taken.")
+    return warnings

@@ -1,0 +1,237 @@
+"""The stages in order over one run directory: translate, filter, mine, train, merge, control, evaluate."""
+
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from sentence_transformers import SentenceTransformer
+
+from haystack_lrl.adaptation.card import model_card
+from haystack_lrl.adaptation.saving import save_model
+from haystack_lrl.adaptation.vocabulary import grow_vocabulary, shatters
+from haystack_lrl.curation.filtering import filter_file
+from haystack_lrl.curation.mining import mine
+from haystack_lrl.curation.split import Split, split_pairs
+from haystack_lrl.encoding.encoder import Role, SentenceEncoder, load_model, model_prompts
+from haystack_lrl.evaluation.metrics import PRIMARY, measure
+from haystack_lrl.evaluation.report import write_report
+from haystack_lrl.evaluation.runs import dense_run
+from haystack_lrl.evaluation.testset import load_test_set
+from haystack_lrl.languages.table import Language, language
+from haystack_lrl.measure import measure_run, primary_test_set
+from haystack_lrl.recipe import Recipe
+from haystack_lrl.records.errors import InputError
+from haystack_lrl.records.jsonl import write_json, writing
+from haystack_lrl.records.pair import Triplet, read_pairs, read_triplets, write_rows
+from haystack_lrl.rundir import RunDirectory
+from haystack_lrl.stages import DevSet, Trainer, as_rows, check_copies, merge_at, translate_file
+from haystack_lrl.synthesis.translator import load_translator
+
+logger = logging.getLogger(__name__)
+
+
+def adapt(recipe: Recipe, output: Path, *, progress: bool = True) -> dict[str, Any]:
+    """Do every stage that is not done yet, and return what metrics.json holds.
+
+    :param output: the run directory; one that a killed run left behind is gone on with.
+    :raises InputError: for what the user can mend; a rerun then goes on where this one stopped.
+    """
+    check_inputs(recipe)
+    adaptation = Adaptation(RunDirectory.claim(output, recipe, progress=progress))
+    for name, artefact in adaptation.stages():
+        adaptation.run.stage(name, artefact, getattr(adaptation, name))
+    shutil.rmtree(adaptation.run.path("checkpoints"), ignore_errors=True)
+    return adaptation.run.read("metrics.json")
+
+
+def check_inputs(recipe: Recipe) -> None:
+    """Fail before any work for what would otherwise fail after hours of it.
+
+    :raises InputError: for test sets, seeds or a base model that cannot be read.
+    """
+    spoken = language(recipe.language)
+    if next(read_pairs(Path(recipe.seeds), recipe.query_column, recipe.passage_column), None) is None:
+        raise InputError(
+            f"{recipe.seeds} holds no pairs: add lines with {recipe.query_column} and {recipe.passage_column}."
+        )
+    for folder in recipe.evaluation.test_sets:
+        load_test_set(Path(folder), spoken.code)
+    for code, folder in recipe.evaluation.retention.items():
+        load_test_set(Path(folder), language(code).code)
+    load_translator(recipe.translator, spoken, timeout=recipe.translator_timeout)
+    load_model(recipe.base_model, revision=recipe.revision)
+
+
+class Adaptation:
+    """The stages of one run directory; each leaves its artefact and returns what goes into the manifest."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self.run = run
+        self.recipe = run.recipe
+        self.language: Language = language(run.recipe.language)
+
+    def stages(self) -> list[tuple[str, str]]:
+        """Return (stage, artefact) in order, without the stages that the recipe leaves out."""
+        recipe = self.recipe
+        order = [
+            ("translate", "pairs.jsonl", True),
+            ("filter", "kept.jsonl", True),
+            ("mine", "triplets.jsonl", recipe.mining.negatives > 0),
+            ("grow", "grown", recipe.vocabulary != "none"),
+            ("train", "adapted", True),
+            ("merge", "model", True),
+            ("control", "control", recipe.control),
+            ("curve", "curve.json", bool(recipe.evaluation.curve)),
+            ("evaluate", "metrics.json", True),
+        ]
+        return [(name, artefact) for name, artefact, wanted in order if wanted]
+
+    def translate(self) -> dict[str, Any]:
+        """Seeds to pairs.jsonl; stops when too many translations are copies."""
+        recipe = self.recipe
+        seeds = list(read_pairs(Path(recipe.seeds), recipe.query_column, recipe.passage_column))
+        translator = load_translator(recipe.translator, self.language, timeout=recipe.translator_timeout)
+        output = self.run.path("pairs.jsonl")
+        counts = translate_file(seeds, output, translator, self.language, progress=self.run.progress)
+        return {"rows": counts.to_json(), "copied": check_copies(output, recipe.max_copied)}
+
+    def filter(self) -> dict[str, Any]:
+        """pairs.jsonl to kept.jsonl and rejected.jsonl."""
+        settings = self.recipe.filter
+        scorer = None
+        if settings.thresholds != "none":
+            model = load_model(settings.scorer) if settings.scorer else self._base()
+            prompts = model_prompts(model) if settings.scorer else self._prompts(model)
+            scorer = SentenceEncoder(model, prompts=prompts, max_length=settings.max_length)
+        counts = filter_file(
+            self.run.path("pairs.jsonl"),
+            self.run.path("kept.jsonl"),
+            self.run.path("rejected.jsonl"),
+            self.language,
+            settings,
+            scorer,
+            progress=self.run.progress,
+        )
+        if not counts.kept:
+            raise InputError(
+                f"{self.run.path('rejected.jsonl')} holds every pair: none passed the filters; see its reasons."
+            )
+        return {"rows": counts.to_json()}
+
+    def mine(self) -> dict[str, Any]:
+        """Training pairs to triplets.jsonl."""
+        base = self._base()
+        encoder = SentenceEncoder(base, prompts=self._prompts(base), progress=self.run.progress)
+        count = write_rows(self.run.path("triplets.jsonl"), mine(self._split().train, encoder, self.recipe.mining))
+        return {"rows": {"rows": count, "kept": count, "rejected": {}}}
+
+    def grow(self) -> dict[str, Any]:
+        """Give the base the words of the training pairs: grown/, which is the base itself where that is not needed."""
+        split = self._split()
+        base = self._base()
+        facts: dict[str, Any] = {"vocabulary": None}
+        if self.recipe.vocabulary == "lexicon" or shatters(base, split.train):
+            base, growth = grow_vocabulary(base, split.train)
+            logger.info("vocabulary: %d words, pieces a word %.2f -> %.2f", growth.words, *growth.pieces_a_word)
+            facts = {"vocabulary": growth.to_json()}
+        self._save(base, "grown", "before training, with the words of the language")
+        return facts
+
+    def train(self) -> dict[str, Any]:
+        """Training pairs or triplets to adapted/."""
+        split = self._split()
+        base = self._start()
+        result = self._trainer(base, split).train(base, self._rows(split), "adapted")
+        self._save(base, "adapted", "before merging with the base")
+        sizes = {"train": len(split.train), "dev": len(split.dev), "held-out": len(split.held_out)}
+        return {"split": sizes, "training": result.to_json()}
+
+    def merge(self) -> dict[str, Any]:
+        """Average base and adapted/ to model/, with the weight that does best on the dev pairs."""
+        base = self._start()
+        trainer = self._trainer(base, self._split())
+        result = trainer.merge(base, load_model(self.run.path("adapted")), self.recipe.merge)
+        self._save(base, "model", f"merged with the base at weight {result.chosen:g}")
+        trainer.forget("adapted")
+        return {"merge": result.to_json()}
+
+    def control(self) -> dict[str, Any]:
+        """Train on the same pairs left in English: alike in all else, the dev pairs in the language included."""
+        split = self._split()
+        model = self._base()
+        trainer = self._trainer(model, split)
+        result = trainer.train(model, as_rows(split.train, english=True), "control")
+        base = self._base()
+        merge_at(base, model, self._merge_weight())
+        self._save(base, "control", "trained on the untranslated pairs, for comparison")
+        trainer.forget("control")
+        return {"training": result.to_json()}
+
+    def curve(self) -> dict[str, Any]:
+        """Training sets of the sizes asked for to curve.json: nDCG@10 per query of the first test set."""
+        split = self._split()
+        test_set = primary_test_set(self.recipe, split)
+        values: dict[str, list[float]] = {}
+        for size in self.recipe.evaluation.curve:
+            model, base = self._start(), self._start()
+            trainer = self._trainer(model, split)
+            trainer.train(model, self._rows(split)[:size], f"curve-{size}")
+            merge_at(base, model, self._merge_weight())
+            encoder = SentenceEncoder(base, prompts=self._prompts(base), progress=self.run.progress)
+            run = dense_run(test_set, encoder, split=self.recipe.evaluation.split).run
+            values[str(min(size, len(split.train)))] = measure(test_set, run)[PRIMARY].tolist()
+            trainer.forget(f"curve-{size}")
+        write_json(self.run.path("curve.json"), values)
+        return {}
+
+    def evaluate(self) -> dict[str, Any]:
+        """Everything to metrics.json and report.html."""
+        metrics = measure_run(self.run, self._split(), DevSet.of(self._split().dev, self.language), self._base())
+        write_report(self.run.path("report.html"), metrics)
+        card = model_card(self.recipe.to_tree(), self.run.manifest(), f"merged at {self._merge_weight():g}", metrics)
+        with writing(self.run.path("model") / "README.md") as file:
+            file.write(card)
+        write_json(self.run.path("metrics.json"), metrics)
+        return {}
+
+    def _base(self) -> SentenceTransformer:
+        return load_model(self.recipe.base_model, revision=self.recipe.revision)
+
+    def _start(self) -> SentenceTransformer:
+        """Return what training starts from: the base, with a grown vocabulary where there is one."""
+        return load_model(self.run.path("grown")) if self.recipe.vocabulary != "none" else self._base()
+
+    def _prompts(self, base: SentenceTransformer) -> Mapping[Role, str]:
+        """Return the recipe's prompts, or those of the base model's own configuration."""
+        return cast(Mapping[Role, str], self.recipe.prompts) if self.recipe.prompts is not None else model_prompts(base)
+
+    def _split(self) -> Split:
+        """Return the same split at every call: it depends on the kept pairs and the seed alone."""
+        settings = self.recipe.evaluation
+        pairs = list(read_pairs(self.run.path("kept.jsonl")))
+        tenth = len(pairs) // 10
+        held_out = 0 if settings.test_sets else min(settings.held_out, tenth)
+        return split_pairs(pairs, dev=min(settings.dev, tenth), held_out=held_out, seed=self.recipe.seed)
+
+    def _rows(self, split: Split) -> list[Triplet]:
+        mined = self.run.path("triplets.jsonl")
+        return list(read_triplets(mined)) if self.recipe.mining.negatives else as_rows(split.train)
+
+    def _trainer(self, base: SentenceTransformer, split: Split) -> Trainer:
+        return Trainer(
+            prompts=self._prompts(base),
+            settings=self.recipe.training,
+            dev=DevSet.of(split.dev, self.language),
+            seed=self.recipe.seed,
+            checkpoints=self.run.path("checkpoints"),
+            progress=self.run.progress,
+        )
+
+    def _merge_weight(self) -> float:
+        return float(self.run.manifest()["stages"]["merge"]["merge"]["chosen"])
+
+    def _save(self, model: SentenceTransformer, name: str, what: str) -> None:
+        card = model_card(self.recipe.to_tree(), self.run.manifest(), what, None)
+        save_model(model, self.run.path(name), self._prompts(model), card)

@@ -1,0 +1,96 @@
+"""The lexicon and the words it gives to the tokenizer, on a toy language the tiny encoder has never seen."""
+
+import numpy as np
+import pytest
+import toy
+from sentence_transformers import SentenceTransformer
+
+from haystack_lrl.adaptation.lexicon import align
+from haystack_lrl.adaptation.saving import save_model
+from haystack_lrl.adaptation.vocabulary import can_grow, grow_vocabulary, shatters
+from haystack_lrl.records.errors import InputError
+from haystack_lrl.records.pair import Pair
+
+
+def foreign(text):
+    """A language with no letter sequence of English or of the tokenizer: each word doubled and spelt backwards."""
+    return " ".join((word + word)[::-1] for word in text.split())
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    rows = toy.toy_seeds(300)
+    return [
+        Pair(foreign(r["query"]), foreign(r["passage"]), english_query=r["query"], english_passage=r["passage"])
+        for r in rows
+    ]
+
+
+def test_every_word_is_aligned_with_its_translation(pairs):
+    entries = align(pairs, str.split)
+    assert {entry.word for entry in entries} == {foreign(word) for word in toy.WORDS}
+    assert all(foreign(entry.english[0][0]) == entry.word for entry in entries)
+    assert all(abs(sum(p for _, p in entry.english) - 1) < 1e-9 for entry in entries)
+
+
+def test_alignment_survives_words_that_were_dropped(pairs):
+    noisy = [
+        Pair(p.query, " ".join(p.passage.split()[1:]), english_query=p.english_query, english_passage=p.english_passage)
+        for p in pairs
+    ]
+    right = [foreign(entry.english[0][0]) == entry.word for entry in align(noisy, str.split)]
+    assert np.mean(right) > 0.95
+
+
+def test_rare_words_are_left_out():
+    once = [Pair("ab", "ab cd", english_query="x", english_passage="x y")]
+    assert {entry.word for entry in align(once, str.split)} == {"ab"}
+    assert align([], str.split) == []
+
+
+@pytest.fixture(scope="module")
+def grown(pairs, tiny_model):
+    return grow_vocabulary(SentenceTransformer(str(tiny_model), device="cpu"), pairs)
+
+
+def test_each_word_becomes_one_piece(grown):
+    model, growth = grown
+    assert growth.words == len(toy.WORDS)
+    assert growth.pieces_a_word[1] == 1 < growth.pieces_a_word[0]
+    assert model.tokenizer.tokenize(foreign("river")) == [foreign("river")]
+
+
+def test_a_new_word_means_what_its_translation_means(grown):
+    model, _ = grown
+    ours, theirs = model.encode([foreign("river bridge"), "river bridge"], normalize_embeddings=True)
+    assert ours @ theirs > 0.99
+
+
+def test_english_is_untouched(grown, tiny_model):
+    model, _ = grown
+    before = SentenceTransformer(str(tiny_model), device="cpu")
+    texts = [row["passage"] for row in toy.toy_seeds(20, seed=9)]
+    assert [model.tokenizer.tokenize(text) for text in texts] == [before.tokenizer.tokenize(text) for text in texts]
+    np.testing.assert_allclose(model.encode(texts), before.encode(texts), atol=1e-6)
+
+
+def test_saved_model_is_an_ordinary_one(grown, tmp_path):
+    model, _ = grown
+    text = [foreign("garden school winter")]
+    save_model(model, tmp_path / "grown", {"query": "", "passage": ""}, "# card")
+    again = SentenceTransformer(str(tmp_path / "grown"), device="cpu")
+    assert len(again.tokenizer) == again[0].auto_model.config.vocab_size
+    np.testing.assert_allclose(again.encode(text), model.encode(text), atol=1e-6)
+
+
+def test_shattered_words_are_noticed(pairs, tiny_model):
+    model = SentenceTransformer(str(tiny_model), device="cpu")
+    known = [Pair(p.english_query, p.english_passage, "", "", p.english_query, p.english_passage) for p in pairs]
+    assert can_grow(model)
+    assert shatters(model, pairs)
+    assert not shatters(model, known)
+
+
+def test_pairs_without_english_are_refused(tiny_model):
+    with pytest.raises(InputError, match="No pair has an English side"):
+        grow_vocabulary(SentenceTransformer(str(tiny_model), device="cpu"), [Pair("a", "b")])

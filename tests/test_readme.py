@@ -1,0 +1,72 @@
+"""Every code block of the README runs, in order, in one folder, as a reader would type it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import toy
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def blocks():
+    """Return (language, code) of the fenced blocks, with continued lines joined."""
+    found = re.findall(r"^```(\w+)\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [(language, code.replace("\\\n", " ")) for language, code in found]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, tiny_model):
+    folder = tmp_path_factory.mktemp("readme")
+    rows = toy.toy_seeds(240)
+    toy.write_jsonl(folder / "seeds.jsonl", rows)
+    toy.write_test_set(folder / "TEST_SET", toy.translated(toy.toy_seeds(40, seed=5)))
+    toy.write_test_set(folder / "ENGLISH_SET", toy.toy_seeds(40, seed=6))
+    (folder / "PATH_OR_HUB_ID").symlink_to(tiny_model)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def translator(tmp_path_factory):
+    """A program named apertium that translates into the toy language: the real one needs real English."""
+    bin_folder = tmp_path_factory.mktemp("bin")
+    program = bin_folder / "apertium"
+    reverse = "' '.join(w if w.isdigit() else w[::-1] for w in line.split())"
+    program.write_text(f"#!{sys.executable}\nimport sys\nfor line in sys.stdin:\n    print({reverse})\n")
+    program.chmod(0o755)
+    return bin_folder
+
+
+def test_code_blocks_run(folder, translator):
+    path = os.pathsep.join([str(translator), str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
+    ran = 0
+    for language, code in blocks():
+        if language == "python":
+            done = subprocess.run(
+                [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True
+            )
+            assert done.returncode == 0, f"{code}\n{done.stderr}"
+            ran += 1
+        elif language == "sh":
+            for line in code.splitlines():
+                if line.startswith("haystack-lrl") and "quickstart" not in line:  # which has a test of its own
+                    local = line.replace("PATH_OR_HUB_ID", "./PATH_OR_HUB_ID")
+                    done = subprocess.run(
+                        ["sh", "-c", local], cwd=folder, env=environment, capture_output=True, text=True
+                    )
+                    assert done.returncode in {0, 3}, f"{line}\n{done.stderr}"
+                    ran += 1
+    assert ran >= 11
+
+
+def test_every_path_of_the_tree_exists():
+    root = README.parent
+    tree = README.read_text(encoding="utf-8").split("## How it is built")[1].split("```")[1]
+    names = re.findall(r"(?:^|  )([a-z_]+(?:/[a-z_/]*|\.py))(?= |\n)", tree)
+    assert len(names) > 15
+    for name in names:
+        assert (root / name).exists() or (root / "haystack_lrl" / name).exists(), name
