@@ -1,5 +1,6 @@
 """Every code block of the README runs, in order, in one folder, as a reader would type it."""
 
+import functools
 import os
 import re
 import subprocess
@@ -43,21 +44,18 @@ def translator(tmp_path_factory):
 def test_code_blocks_run(folder, translator):
     path = os.pathsep.join([str(translator), str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
+    run = functools.partial(subprocess.run, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     ran = 0
     for language, code in blocks():
         if language == "python":
-            done = subprocess.run(
-                [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True
-            )
+            done = run([sys.executable, "-c", code])
             assert done.returncode == 0, f"{code}\n{done.stderr}"
             ran += 1
         elif language == "sh":
             for line in code.splitlines():
                 if line.startswith("haystack-lrl") and "quickstart" not in line:  # which has a test of its own
                     local = line.replace("PATH_OR_HUB_ID", "./PATH_OR_HUB_ID")
-                    done = subprocess.run(
-                        ["sh", "-c", local], cwd=folder, env=environment, capture_output=True, text=True
-                    )
+                    done = run(["sh", "-c", local])
                     assert done.returncode in {0, 3}, f"{line}\n{done.stderr}"
                     ran += 1
     assert ran >= 11
