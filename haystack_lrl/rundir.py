@@ -49,7 +49,9 @@ class RunDirectory:
             if run.manifest().get("seeds_sha256") != seeds:
                 raise InputError(f"{recipe.seeds} has changed since {folder} was begun: use another --output.")
             return run
-        if folder.exists() and (not folder.is_dir() or any(folder.glob("[!.]*"))):
+        # a process that was killed while it claimed the folder leaves a manifest at the most
+        begun = {"manifest.json", "manifest.json.partial", "recipe.yaml.partial"}
+        if folder.exists() and (not folder.is_dir() or any(p.name not in begun for p in folder.glob("[!.]*"))):
             raise InputError(f"{folder} holds something that is not a run with a recipe.yaml: use another --output.")
         folder.mkdir(parents=True, exist_ok=True)
         libraries = {name: version(name) for name in _LIBRARIES}

@@ -182,8 +182,9 @@ def test_full_disk_loses_nothing_and_a_rerun_completes(tmp_path, small_disk):
 
 def test_output_directory_that_is_no_run(tmp_path, seeds, tiny_model):
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "manifest.json").write_text("{}")
+    (tmp_path / "run" / "thesis.tex").write_text("mine")
     assert_refused(adapt(tmp_path, seeds, tiny_model), tmp_path / "run", "--output")
+    assert (tmp_path / "run" / "thesis.tex").read_text() == "mine"
 
 
 def test_missing_required_setting(tmp_path, seeds):

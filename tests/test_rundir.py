@@ -72,7 +72,7 @@ def test_changed_seeds_are_refused(recipe, folder, tmp_path):
         RunDirectory.claim(folder, recipe)
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "model/model.safetensors", "notes.txt"])
+@pytest.mark.parametrize("name", ["metrics.json", "model/model.safetensors", "notes.txt"])
 def test_a_folder_that_holds_other_things_is_refused_and_left_alone(recipe, folder, name):
     (folder / name).parent.mkdir(parents=True)
     (folder / name).write_text("{}", encoding="utf-8")

@@ -42,6 +42,7 @@ class Clock(TrainerCallback):
 
     def __init__(self, evaluator: DevEvaluator, *, progress: bool) -> None:
         self.seconds = 0.0
+        self.first_step = 0
         self._evaluator = evaluator
         self._bar = tqdm(desc="train", unit="step", disable=not progress, delay=1)
         self._start = 0.0
@@ -49,6 +50,7 @@ class Clock(TrainerCallback):
     def on_train_begin(self, args: object, state: TrainerState, control: object, **_: Any) -> None:  # noqa: ANN401, ARG002
         """Start the clock."""
         self._bar.reset(total=state.max_steps)
+        self.first_step = state.global_step
         self._start = time.monotonic()
 
     def on_step_end(self, args: object, state: TrainerState, control: object, **_: Any) -> None:  # noqa: ANN401, ARG002

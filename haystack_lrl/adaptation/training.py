@@ -35,7 +35,8 @@ class TrainingResult:
     """What training did; the model it was given now holds the weights of the best evaluation.
 
     :param history: (step, nDCG@10 on the dev pairs) of every evaluation.
-    :param seconds: without the evaluations.
+    :param seconds: without the evaluations, and without what was trained before an interruption.
+    :param timed: share of the steps that took these seconds; below 1 after an interruption.
     """
 
     pairs: int
@@ -43,6 +44,7 @@ class TrainingResult:
     steps: int
     seconds: float
     history: tuple[tuple[int, float], ...]
+    timed: float = 1.0
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as metrics.json holds it."""
@@ -51,7 +53,7 @@ class TrainingResult:
             "epochs": round(self.epochs, 3),
             "steps": self.steps,
             "seconds": round(self.seconds, 1),
-            "pairs_per_second": round(self.pairs * self.epochs / max(self.seconds, 1e-9), 2),
+            "pairs_per_second": round(self.pairs * self.epochs * self.timed / max(self.seconds, 1e-9), 2),
             "history": [{"step": step, "dev": value} for step, value in self.history],
         }
 
@@ -101,7 +103,8 @@ def train(
     history = tuple(
         (int(log["step"]), log[f"eval_{DEV_METRIC}"]) for log in state.log_history if f"eval_{DEV_METRIC}" in log
     )
-    return TrainingResult(len(rows), float(state.epoch or 0), state.global_step, clock.seconds, history)
+    timed = 1 - clock.first_step / max(1, state.global_step)
+    return TrainingResult(len(rows), float(state.epoch or 0), state.global_step, clock.seconds, history, timed)
 
 
 class _Trainer(SentenceTransformerTrainer):

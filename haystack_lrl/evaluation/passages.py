@@ -58,11 +58,18 @@ def fill(pieces: Iterable[tuple[str, int]], budget: int) -> list[str]:
 
 
 def _pieces(document: str, encoder: SentenceEncoder, language: Language, budget: int) -> Iterator[tuple[str, int]]:
-    """Yield sentences with their tokens; words, where a sentence does not fit by itself."""
-    sentences = split_sentences(document, language)
-    for sentence, count in zip(sentences, encoder.token_counts(sentences), strict=True):
-        if count <= budget:
-            yield sentence, count
+    """Yield sentences with their tokens; words, where a sentence does not fit by itself; halves, where a word does not.
+
+    Halves are what languages written without spaces come down to.
+    """
+    yield from _cut(split_sentences(document, language), encoder, budget)
+
+
+def _cut(texts: Sequence[str], encoder: SentenceEncoder, budget: int) -> Iterator[tuple[str, int]]:
+    for text, count in zip(texts, encoder.token_counts(texts), strict=True):
+        if count <= budget or len(text) < 2:
+            yield text, count
         else:
-            words = sentence.split()
-            yield from zip(words, encoder.token_counts(words), strict=True)
+            middle = len(text) // 2
+            words = text.split()
+            yield from _cut(words if len(words) > 1 else [text[:middle], text[middle:]], encoder, budget)

@@ -97,3 +97,11 @@ def test_pieces_fill_passages_in_order():
     assert fill(pieces, 5) == ["a b", "c", "d", "e"]
     assert fill([], 5) == []
     assert fill([("huge", 9), ("b", 1)], 5) == ["huge", "b"]
+
+
+def test_text_without_spaces_is_cut_to_the_budget(encoder):
+    text = "zv" * 45  # one word of more pieces than the model reads
+    found = split_documents([text], encoder, language("tha"), split=True)
+    assert len(found.texts) > 1
+    assert "".join("".join(found.texts).split()) == text
+    assert max(encoder.token_counts(found.texts)) <= encoder.passage_budget
