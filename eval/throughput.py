@@ -1,7 +1,7 @@
 """Training throughput against stock sentence-transformers settings in one process, and the quality of both.
 
 Usage:
-    python eval/throughput.py --pairs kept.jsonl --base-model MINILM --test-set epo-globalvoices \
+    python eval/throughput.py --pairs kept.jsonl --base-model MINILM --test-set TEST_SET \
         --work runs/throughput --output eval/results/throughput.json
 
 Both train on the same pairs with the same batch size, epochs, learning rate and seed. Stock is the library's trainer
@@ -37,7 +37,6 @@ _FAST = TrainingSettings(epochs=1, evaluations=1)
 _VARIANTS = {
     "stock": replace(_FAST, path="stock"),
     "fast": _FAST,
-    "fast, all 256 tokens": replace(_FAST, max_length=256),
 }
 
 

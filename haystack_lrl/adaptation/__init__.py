@@ -1,1 +1,1 @@
-"""Training, merging and the saved model."""
+"""Vocabulary, training, merging and the saved model."""

@@ -82,11 +82,10 @@ def writing(path: Path) -> Iterator[IO[str]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    partial.replace(path)
-    sync_folder(path.parent)
+        partial.replace(path)
+        sync_folder(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)  # what an error left; after the rename there is nothing by that name
 
 
 def write_json(path: Path, value: object) -> None:
