@@ -62,6 +62,11 @@ def systems(table: dict[str, Any]) -> dict[str, float]:
     return {system["name"]: system["metrics"]["nDCG@10"]["mean"] for system in table["test_sets"][0]["systems"]}
 
 
+def spread(values: list[float]) -> float | None:
+    """Return the standard deviation over seeds; None for one."""
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
 def main() -> None:
     """Run the benchmark and write its result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -81,12 +86,15 @@ def main() -> None:
     truncated = evaluate_models(
         Path(options.test_set), "epo", options.base_model, list(models.values()), hybrid_weight=0.5, split=False
     )
+    for system in truncated["test_sets"][0]["systems"]:
+        for seed, model in models.items():
+            system |= {key: system[key].replace(model, f"merged, seed {seed}") for key in ("name", "note")}
     merged = [run["test_sets"][0]["systems"][-2]["metrics"]["nDCG@10"]["mean"] for run in runs.values()]
-    whole = [systems(truncated)[model] for model in models.values()]
+    whole = [systems(truncated)[f"merged, seed {seed}"] for seed in models]
     english = [next(s for s in run["test_sets"][1]["systems"] if s["name"] == "merged") for run in runs.values()]
     summary = {
-        "best passage": {"mean": statistics.mean(merged), "spread": statistics.stdev(merged), "seeds": merged},
-        "truncated document": {"mean": statistics.mean(whole), "spread": statistics.stdev(whole), "seeds": whole},
+        "best passage": {"mean": statistics.mean(merged), "spread": spread(merged), "seeds": merged},
+        "truncated document": {"mean": statistics.mean(whole), "spread": spread(whole), "seeds": whole},
         "English, difference to base": [system["difference"] for system in english],
     }
     first = next(iter(runs.values()))
