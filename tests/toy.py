@@ -93,6 +93,11 @@ def backwards(text):
     return " ".join(word[::-1] for word in text.split())
 
 
+def doubled(text):
+    """Return each word twice and backwards: a language with no word or piece of the other two."""
+    return " ".join((word + word)[::-1] for word in text.split())
+
+
 def toy_seeds(count, seed=0):
     """Return English pairs whose query shares two rare words with its passage."""
     rng = random.Random(seed)

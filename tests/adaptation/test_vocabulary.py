@@ -12,24 +12,19 @@ from haystack_lrl.records.errors import InputError
 from haystack_lrl.records.pair import Pair
 
 
-def foreign(text):
-    """A language with no letter sequence of English or of the tokenizer: each word doubled and spelt backwards."""
-    return " ".join((word + word)[::-1] for word in text.split())
-
-
 @pytest.fixture(scope="module")
 def pairs():
     rows = toy.toy_seeds(300)
     return [
-        Pair(foreign(r["query"]), foreign(r["passage"]), english_query=r["query"], english_passage=r["passage"])
+        Pair(toy.doubled(r["query"]), toy.doubled(r["passage"]), english_query=r["query"], english_passage=r["passage"])
         for r in rows
     ]
 
 
 def test_every_word_is_aligned_with_its_translation(pairs):
     entries = align(pairs, str.split)
-    assert {entry.word for entry in entries} == {foreign(word) for word in toy.WORDS}
-    assert all(foreign(entry.english[0][0]) == entry.word for entry in entries)
+    assert {entry.word for entry in entries} == {toy.doubled(word) for word in toy.WORDS}
+    assert all(toy.doubled(entry.english[0][0]) == entry.word for entry in entries)
     assert all(abs(sum(p for _, p in entry.english) - 1) < 1e-9 for entry in entries)
 
 
@@ -38,7 +33,7 @@ def test_alignment_survives_words_that_were_dropped(pairs):
         Pair(p.query, " ".join(p.passage.split()[1:]), english_query=p.english_query, english_passage=p.english_passage)
         for p in pairs
     ]
-    right = [foreign(entry.english[0][0]) == entry.word for entry in align(noisy, str.split)]
+    right = [toy.doubled(entry.english[0][0]) == entry.word for entry in align(noisy, str.split)]
     assert np.mean(right) > 0.95
 
 
@@ -57,12 +52,12 @@ def test_each_word_becomes_one_piece(grown):
     model, growth = grown
     assert growth.words == len(toy.WORDS)
     assert growth.pieces_a_word[1] == 1 < growth.pieces_a_word[0]
-    assert model.tokenizer.tokenize(foreign("river")) == [foreign("river")]
+    assert model.tokenizer.tokenize(toy.doubled("river")) == [toy.doubled("river")]
 
 
 def test_a_new_word_means_what_its_translation_means(grown):
     model, _ = grown
-    ours, theirs = model.encode([foreign("river bridge"), "river bridge"], normalize_embeddings=True)
+    ours, theirs = model.encode([toy.doubled("river bridge"), "river bridge"], normalize_embeddings=True)
     assert ours @ theirs > 0.99
 
 
@@ -76,7 +71,7 @@ def test_english_is_untouched(grown, tiny_model):
 
 def test_saved_model_is_an_ordinary_one(grown, tmp_path):
     model, _ = grown
-    text = [foreign("garden school winter")]
+    text = [toy.doubled("garden school winter")]
     save_model(model, tmp_path / "grown", {"query": "", "passage": ""}, "# card")
     again = SentenceTransformer(str(tmp_path / "grown"), device="cpu")
     assert len(again.tokenizer) == again[0].auto_model.config.vocab_size
