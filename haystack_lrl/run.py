@@ -188,7 +188,7 @@ class Adaptation:
 
     def evaluate(self) -> dict[str, Any]:
         """Everything to metrics.json and report.html."""
-        metrics = measure_run(self.run, self._split(), DevSet.of(self._split().dev, self.language), self._base())
+        metrics = measure_run(self.run, self._split(), self._base())
         write_report(self.run.path("report.html"), metrics)
         card = model_card(self.recipe.to_tree(), self.run.manifest(), f"merged at {self._merge_weight():g}", metrics)
         with writing(self.run.path("model") / "README.md") as file:
