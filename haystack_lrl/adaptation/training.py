@@ -212,7 +212,7 @@ def _arguments(
         per_device_train_batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
         lr_scheduler_type="linear",
-        warmup_steps=max(1, round(settings.warmup * steps)),
+        warmup_steps=int(settings.warmup * steps),  # rounded down: the first warm-up step has rate 0
         weight_decay=settings.weight_decay,
         optim="adamw_torch_fused" if fast else "adamw_torch",
         bf16=fast and use_bf16(settings.precision, model.device.type),
