@@ -2,25 +2,29 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+
+from sentence_transformers import SentenceTransformer
 
 from haystack_lrl.adaptation.card import model_card
 from haystack_lrl.adaptation.merging import MergeResult
 from haystack_lrl.adaptation.saving import save_model
 from haystack_lrl.adaptation.training import TrainingResult
 from haystack_lrl.curation.split import split_pairs
-from haystack_lrl.encoding.encoder import Role, SentenceEncoder, load_model, model_prompts
+from haystack_lrl.encoding.encoder import SentenceEncoder, load_model
 from haystack_lrl.evaluation.systems import score
 from haystack_lrl.evaluation.testset import load_test_set
 from haystack_lrl.languages.table import language
 from haystack_lrl.measure import bm25_system, dense_system, hybrid_system
 from haystack_lrl.recipe import Recipe
 from haystack_lrl.records.pair import Triplet, read_triplets
-from haystack_lrl.stages import DevSet, Trainer
+from haystack_lrl.stages import DevSet, Trainer, prompts_of
 
 
-def _trainer(pairs: Path, recipe: Recipe, checkpoints: Path, *, progress: bool) -> tuple[Trainer, list[Triplet]]:
-    """Return the trainer and the training rows of a file, a tenth of its passages set aside as dev pairs."""
+def _trainer(
+    pairs: Path, recipe: Recipe, checkpoints: Path, *, progress: bool
+) -> tuple[Trainer, SentenceTransformer, list[Triplet]]:
+    """Return trainer, base model and training rows of a file, a tenth of its passages set aside as dev pairs."""
     rows = list(read_triplets(pairs))
     split = split_pairs(
         (row.pair for row in rows), dev=min(recipe.evaluation.dev, len(rows) // 10), held_out=0, seed=recipe.seed
@@ -28,9 +32,8 @@ def _trainer(pairs: Path, recipe: Recipe, checkpoints: Path, *, progress: bool) 
     dev = DevSet.of(split.dev, language(recipe.language))
     set_aside = {pair.group for pair in split.dev}
     base = load_model(recipe.base_model, revision=recipe.revision)
-    prompts = cast(dict[Role, str], recipe.prompts) if recipe.prompts is not None else model_prompts(base)
-    trainer = Trainer(prompts, recipe.training, dev, recipe.seed, checkpoints, progress)
-    return trainer, [row for row in rows if row.pair.group not in set_aside]
+    trainer = Trainer(prompts_of(recipe, base), recipe.training, dev, recipe.seed, checkpoints, progress)
+    return trainer, base, [row for row in rows if row.pair.group not in set_aside]
 
 
 def train_file(pairs: Path, output: Path, recipe: Recipe, *, progress: bool = True) -> TrainingResult:
@@ -38,8 +41,7 @@ def train_file(pairs: Path, output: Path, recipe: Recipe, *, progress: bool = Tr
 
     :raises InputError: for what is wrong with the file or the base model.
     """
-    trainer, rows = _trainer(pairs, recipe, output.with_name(output.name + ".checkpoints"), progress=progress)
-    model = load_model(recipe.base_model, revision=recipe.revision)
+    trainer, model, rows = _trainer(pairs, recipe, output.with_name(output.name + ".checkpoints"), progress=progress)
     result = trainer.train(model, rows, "train")
     save_model(model, output, trainer.prompts, _card(recipe, "before merging with the base"))
     trainer.forget("train")
@@ -51,8 +53,7 @@ def merge_files(pairs: Path, adapted: Path, output: Path, recipe: Recipe) -> Mer
 
     :param pairs: the file that training read, whose dev split chooses among merge.weights.
     """
-    trainer, _ = _trainer(pairs, recipe, output.with_name(output.name + ".checkpoints"), progress=False)
-    base = load_model(recipe.base_model, revision=recipe.revision)
+    trainer, base, _ = _trainer(pairs, recipe, output.with_name(output.name + ".checkpoints"), progress=False)
     result = trainer.merge(base, load_model(adapted), recipe.merge)
     save_model(base, output, trainer.prompts, _card(recipe, f"merged with the base at weight {result.chosen:g}"))
     return result

@@ -10,6 +10,7 @@ from sentence_transformers import SentenceTransformer
 
 from haystack_lrl.curation.split import Split, one_a_passage
 from haystack_lrl.encoding.encoder import SentenceEncoder, load_model, model_prompts
+from haystack_lrl.evaluation.metrics import PRIMARY
 from haystack_lrl.evaluation.runs import bm25_run, dense_run, hybrid_run
 from haystack_lrl.evaluation.statistics import bootstrap
 from haystack_lrl.evaluation.systems import Scored, System, changes, score, verdict
@@ -128,7 +129,7 @@ def _curve(run: RunDirectory, first: Scored, stages: Mapping[str, Any]) -> dict[
     if not run.recipe.evaluation.curve:
         return {}
     values = {int(size): np.array(v) for size, v in run.read("curve.json").items()}
-    values[stages["train"]["training"]["pairs"]] = first.values["merged"]["nDCG@10"]
+    values[stages["train"]["training"]["pairs"]] = first.values["merged"][PRIMARY]
     return {
         "curve": [{"pairs": size, **bootstrap(values[size]).to_json()} for size in sorted(values)],
         "curve_baselines": {name: first.mean(name) for name in ("base", "control", "BM25") if name in first.values},
@@ -146,8 +147,8 @@ def _warnings(run: RunDirectory, first: Scored) -> list[str]:
     queries = len(first.test_set.queries)
     if queries < 100:
         warnings.append(f"{queries} queries are few: only large differences can be told from chance.")
-    chosen = {row["weight"]: row for row in run.manifest()["stages"]["merge"]["merge"]["points"]}
     merge = run.manifest()["stages"]["merge"]["merge"]
-    if chosen[merge["chosen"]]["english"] < merge["english_floor"]:
+    english = {point["weight"]: point["english"] for point in merge["points"]}
+    if english[merge["chosen"]] < merge["english_floor"]:
         warnings.append("Every merge weight cost more English than merge.english_drop allows: the lowest was taken.")
     return warnings

@@ -4,7 +4,7 @@ import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from sentence_transformers import SentenceTransformer
 
@@ -26,7 +26,7 @@ from haystack_lrl.records.errors import InputError
 from haystack_lrl.records.jsonl import write_json, writing
 from haystack_lrl.records.pair import Triplet, read_pairs, read_triplets, write_rows
 from haystack_lrl.rundir import RunDirectory
-from haystack_lrl.stages import DevSet, Trainer, as_rows, check_copies, merge_at, translate_file
+from haystack_lrl.stages import DevSet, Trainer, as_rows, check_copies, merge_at, prompts_of, translate_file
 from haystack_lrl.synthesis.translator import load_translator
 
 logger = logging.getLogger(__name__)
@@ -204,8 +204,7 @@ class Adaptation:
         return load_model(self.run.path("grown")) if self.recipe.vocabulary != "none" else self._base()
 
     def _prompts(self, base: SentenceTransformer) -> Mapping[Role, str]:
-        """Return the recipe's prompts, or those of the base model's own configuration."""
-        return cast(Mapping[Role, str], self.recipe.prompts) if self.recipe.prompts is not None else model_prompts(base)
+        return prompts_of(self.recipe, base)
 
     def _split(self) -> Split:
         """Return the same split at every call: it depends on the kept pairs and the seed alone."""

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 from sentence_transformers import SentenceTransformer
 from tqdm import tqdm
@@ -14,11 +14,12 @@ from haystack_lrl.adaptation.merging import MergeResult, choose_weight, copy_sta
 from haystack_lrl.adaptation.settings import MergeSettings, TrainingSettings
 from haystack_lrl.adaptation.training import TrainingResult, train
 from haystack_lrl.curation.split import one_a_passage
-from haystack_lrl.encoding.encoder import Role, SentenceEncoder
+from haystack_lrl.encoding.encoder import Role, SentenceEncoder, model_prompts
 from haystack_lrl.evaluation.metrics import ndcg
 from haystack_lrl.evaluation.runs import dense_run
 from haystack_lrl.evaluation.testset import TestSet, test_set_of_pairs
 from haystack_lrl.languages.table import Language
+from haystack_lrl.recipe import Recipe
 from haystack_lrl.records.counts import Counts
 from haystack_lrl.records.errors import InputError
 from haystack_lrl.records.pair import Pair, Rejected, Triplet, read_outcomes
@@ -157,6 +158,11 @@ class Trainer:
     def forget(self, name: str) -> None:
         """Delete the checkpoints of a training whose model is saved."""
         shutil.rmtree(self.checkpoints / name, ignore_errors=True)
+
+
+def prompts_of(recipe: Recipe, base: SentenceTransformer) -> Mapping[Role, str]:
+    """Return the recipe's prompts, or those of the base model's own configuration."""
+    return cast(Mapping[Role, str], recipe.prompts) if recipe.prompts is not None else model_prompts(base)
 
 
 def merge_at(base: SentenceTransformer, adapted: SentenceTransformer, weight: float) -> None:
