@@ -106,12 +106,15 @@ class SentenceEncoder:
         self.progress = progress
 
     @classmethod
-    def from_path(cls, model: str | Path, *, device: str | None = None, progress: bool = False) -> Self:
+    def from_path(
+        cls, model: str | Path, *, device: str | None = None, precision: Precision = "auto", progress: bool = False
+    ) -> Self:
         """Load a model with its own prompts and length.
 
+        :param precision: fp32 for vectors that are stored: another machine embeds the queries.
         :raises InputError: when there is no such model.
         """
-        return cls(load_model(model, device=device), progress=progress)
+        return cls(load_model(model, device=device), precision=precision, progress=progress)
 
     def encode(self, texts: Sequence[str], role: Role) -> Vectors:
         """Return one unit vector a text, shape (texts, dimensions), float32."""

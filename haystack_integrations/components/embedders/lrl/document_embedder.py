@@ -47,7 +47,9 @@ class LRLDocumentEmbedder:
         """
         if self._encoder is None:
             device = self.device.to_torch_str() if self.device else None
-            self._encoder = SentenceEncoder.from_path(self.model, device=device, progress=self.progress_bar)
+            self._encoder = SentenceEncoder.from_path(
+                self.model, device=device, precision="fp32", progress=self.progress_bar
+            )
 
     @component.output_types(documents=list[Document])
     def run(self, documents: list[Document]) -> dict[str, list[Document]]:

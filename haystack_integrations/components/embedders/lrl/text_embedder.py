@@ -33,7 +33,7 @@ class LRLTextEmbedder:
         """
         if self._encoder is None:
             device = self.device.to_torch_str() if self.device else None
-            self._encoder = SentenceEncoder.from_path(self.model, device=device)
+            self._encoder = SentenceEncoder.from_path(self.model, device=device, precision="fp32")
 
     @component.output_types(embedding=list[float])
     def run(self, text: str) -> dict[str, list[float]]:
