@@ -1,14 +1,12 @@
 """A model folder that exists only when it is whole, with its prompts and its card."""
 
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from sentence_transformers import SentenceTransformer
 
 from haystack_lrl.encoding.encoder import Role, set_prompts
-from haystack_lrl.records.jsonl import sync_folder
+from haystack_lrl.records.folders import writing_folder
 
 
 def save_model(model: SentenceTransformer, folder: Path, prompts: Mapping[Role, str], card: str) -> None:
@@ -16,15 +14,7 @@ def save_model(model: SentenceTransformer, folder: Path, prompts: Mapping[Role, 
 
     :param card: Markdown for the folder's README.md.
     """
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     set_prompts(model, prompts)
-    model.save_pretrained(str(partial), create_model_card=False, safe_serialization=True)
-    (partial / "README.md").write_text(card, encoding="utf-8")
-    for path in partial.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
-    sync_folder(folder.parent)
+    with writing_folder(folder) as partial:
+        model.save_pretrained(str(partial), create_model_card=False, safe_serialization=True)
+        (partial / "README.md").write_text(card, encoding="utf-8")

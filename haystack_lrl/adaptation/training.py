@@ -1,8 +1,6 @@
 """Contrastive training on sentence-transformers' trainer, fast on a CPU, resumable bit by bit."""
 
-import json
 import random
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +23,9 @@ from haystack_lrl.curation.batches import GroupAwareBatchSampler
 from haystack_lrl.encoding.encoder import Role, model_length
 from haystack_lrl.encoding.hardware import use_bf16
 from haystack_lrl.records.errors import InputError
-from haystack_lrl.records.pair import Triplet, text_hash
+from haystack_lrl.records.folders import last_whole_checkpoint
+from haystack_lrl.records.pair import Triplet
+from haystack_lrl.records.text import text_hash
 
 _CHARACTERS_A_TOKEN = 8  # beyond this many a token, a passage is cut anyway and its length says nothing of its cost
 
@@ -129,22 +129,6 @@ class _Trainer(SentenceTransformerTrainer):
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         """Leave the card to `adaptation.card`: the library's tokenises the data set again for its statistics."""
-
-
-def last_whole_checkpoint(folder: Path) -> str | None:
-    """Return the newest checkpoint that was written to its end, and delete what a killed process left half-written.
-
-    The trainer writes `trainer_state.json` last.
-    """
-    steps = sorted((int(path.name.rpartition("-")[2]), path) for path in folder.glob("checkpoint-*"))
-    for _, path in reversed(steps):
-        try:
-            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
-            shutil.rmtree(path)
-        else:
-            return str(path)
-    return None
 
 
 def _without_dropout(model: SentenceTransformer) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from haystack_lrl.records.pair import Pair, text_hash
+from haystack_lrl.records.pair import Pair
+from haystack_lrl.records.text import text_hash
 
 
 @dataclass

@@ -1,23 +1,12 @@
 """The records that every stage reads and writes."""
 
-import hashlib
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from haystack_lrl.records.errors import InputError
 from haystack_lrl.records.jsonl import dump_line, read_jsonl, writing
-
-
-def text_hash(*parts: str) -> str:
-    """Return 20 hex digits that identify texts in this order (sha256 over length-prefixed UTF-8)."""
-    digest = hashlib.sha256()
-    for part in parts:
-        data = part.encode()
-        digest.update(len(data).to_bytes(8, "big") + data)
-    return digest.hexdigest()[:20]
+from haystack_lrl.records.text import text_hash, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +75,6 @@ class Rejected:
 _FIELDS = tuple(field.name for field in fields(Pair))
 
 
-def _text(row: dict[str, Any], column: str, where: str) -> str:
-    if column not in row:
-        raise InputError(
-            f"{where} has the columns {', '.join(row) or 'none'} but not {column!r}: "
-            "rename the column, or name yours with query_column and passage_column."
-        )
-    value = row[column]
-    if not isinstance(value, str):
-        raise InputError(f"{where} has {column} = {value!r:.60}, which is not text: put a string there.")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"{where} has {column} = {value!a:.60}, which is not valid Unicode: mend the text.") from error
-    return unicodedata.normalize("NFC", value)
-
-
 def read_pairs(path: Path, query_column: str = "query", passage_column: str = "passage") -> Iterator[Pair]:
     """Yield the pairs of a JSONL file (`.gz` too), NFC-normalised, with their line number where they have no id.
 
@@ -109,7 +82,7 @@ def read_pairs(path: Path, query_column: str = "query", passage_column: str = "p
     """
     for number, row in read_jsonl(path):
         where = f"{path} line {number}"
-        texts = {"query": _text(row, query_column, where), "passage": _text(row, passage_column, where)}
+        texts = {"query": text_of(row, query_column, where), "passage": text_of(row, passage_column, where)}
         rest = {name: str(row[name]) for name in _FIELDS if name in row and name not in texts}
         yield Pair(**{"id": str(number), **rest, **texts})
 

@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from haystack_lrl.records.errors import InputError
 from haystack_lrl.records.jsonl import dump_line, read_jsonl, sync_folder
-from haystack_lrl.records.pair import text_hash
+from haystack_lrl.records.keys import Keys
+from haystack_lrl.records.text import text_hash
 
 _SYNC_EVERY = 500  # rows: what a power cut may cost; a killed process loses none, each row is flushed
 
@@ -42,12 +43,12 @@ class Store:
         self._file = self.partial.open("a", encoding="utf-8")
         self._unsynced = 0
 
-    def _load(self, path: Path) -> set[str]:
+    def _load(self, path: Path) -> Keys:
+        keys = Keys()
         if not path.exists():
-            return set()
+            return keys
         if path == self.partial:
             _cut_torn_line(path)
-        keys = set()
         for number, row in read_jsonl(path):
             if row.get("settings") != self.settings:
                 raise InputError(
@@ -66,11 +67,10 @@ class Store:
 
         :raises ValueError: when the key is already there, which would repeat a row.
         """
-        if key in self.keys:
+        if not self.keys.add(key):
             raise ValueError(f"{self.partial} already holds the row {key}")
         self._file.write(dump_line({"key": key, "settings": self.settings, **row}))
         self._file.flush()
-        self.keys.add(key)
         self._unsynced += 1
         if self._unsynced >= _SYNC_EVERY:
             self._sync()
@@ -93,9 +93,13 @@ class Store:
 
     def close(self) -> None:
         """Write everything to the disk and let go of the file."""
-        if not self._file.closed:
+        if self._file.closed:
+            return
+        try:
             self._file.flush()
             self._sync()
+        finally:  # a full disk is no reason to hold the file
+            self.keys.close()
             self._file.close()
 
     def __enter__(self) -> Self:

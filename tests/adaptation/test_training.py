@@ -9,7 +9,7 @@ from haystack_lrl.adaptation import training
 from haystack_lrl.adaptation.merging import copy_state, differs
 from haystack_lrl.adaptation.saving import save_model
 from haystack_lrl.adaptation.settings import TrainingSettings
-from haystack_lrl.adaptation.training import last_whole_checkpoint, train
+from haystack_lrl.adaptation.training import train
 from haystack_lrl.encoding.encoder import SentenceEncoder, load_model
 from haystack_lrl.evaluation.metrics import ndcg
 from haystack_lrl.evaluation.runs import dense_run
@@ -176,31 +176,6 @@ def test_two_trainings_are_alike_and_another_seed_is_not(tiny_model, tmp_path):
         )
     assert_same_weights(models[0], models[1])
     assert differs(copy_state(models[0]), copy_state(models[2]))
-
-
-def checkpoint(folder, step, state):
-    path = folder / f"checkpoint-{step}"
-    path.mkdir()
-    (path / "model.safetensors").touch()
-    if state is not None:
-        (path / "trainer_state.json").write_text(state, encoding="utf-8")
-    return path
-
-
-def test_half_written_checkpoints_are_deleted_and_the_one_before_is_taken(tmp_path):
-    old, whole = checkpoint(tmp_path, 9, "{}"), checkpoint(tmp_path, 10, "{}")
-    torn, bare = checkpoint(tmp_path, 11, '{"global_step": 1'), checkpoint(tmp_path, 100, None)
-    assert last_whole_checkpoint(tmp_path) == str(whole)
-    assert not torn.exists()
-    assert not bare.exists()
-    assert old.exists()
-
-
-def test_without_a_checkpoint_training_begins_anew(tmp_path):
-    assert last_whole_checkpoint(tmp_path / "missing") is None
-    checkpoint(tmp_path, 4, None)
-    assert last_whole_checkpoint(tmp_path) is None
-    assert list(tmp_path.iterdir()) == []
 
 
 def forward_twice(model):
