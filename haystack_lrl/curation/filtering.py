@@ -4,7 +4,6 @@ The paper's thresholds (0.05, 0.85, 0.85) live on multilingual-E5's scale, where
 thresholds here are percentiles of the run's own scores, which any scorer can meet.
 """
 
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +16,14 @@ from tqdm import tqdm
 
 from haystack_lrl.encoding.encoder import Encoder
 from haystack_lrl.languages.copies import is_copy
+from haystack_lrl.languages.repetition import compression
 from haystack_lrl.languages.scripts import script_share
 from haystack_lrl.languages.table import Language
 from haystack_lrl.languages.table import language as language_of
 from haystack_lrl.records.counts import Counts
 from haystack_lrl.records.jsonl import dump_line, writing
-from haystack_lrl.records.pair import Pair, Rejected, read_outcomes, text_hash
+from haystack_lrl.records.pair import Pair, Rejected, read_outcomes
+from haystack_lrl.records.text import text_hash
 
 Scores = npt.NDArray[np.float32]
 
@@ -131,7 +132,7 @@ def text_rules(language: Language, settings: FilterSettings, median_ratio: float
             ("duplicate", is_repeated),
             ("copied source", lambda pair: is_copy(pair.english_passage, pair.passage)),
             ("length ratio", lambda pair: _off_ratio(pair, median_ratio, settings.length_ratio)),
-            ("repetition", lambda pair: _compression(pair.passage) < settings.compression),
+            ("repetition", lambda pair: compression(pair.passage) < settings.compression),
             ("script", lambda pair: other_script and script_share(pair.passage, language) < settings.script_share),
         )
 
@@ -206,9 +207,3 @@ def _off_ratio(pair: Pair, median: float, factor: float) -> bool:
         return False
     ratio = _length_ratio(pair) / median
     return not 1 / factor <= ratio <= factor
-
-
-def _compression(text: str) -> float:
-    """Return the size after zlib by the size before; short texts have no room to repeat themselves."""
-    data = text.encode()
-    return len(zlib.compress(data)) / len(data) if len(data) > 200 else 1.0

@@ -1,13 +1,13 @@
 """Documents longer than the model's input, cut into passages as they will be served."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from haystack_lrl.encoding.encoder import SentenceEncoder
-from haystack_lrl.languages.sentences import split_sentences
+from haystack_lrl.languages.sentences import fill, split_sentences
 from haystack_lrl.languages.table import Language
 
 
@@ -42,19 +42,6 @@ def split_documents(documents: Sequence[str], encoder: SentenceEncoder, language
         fits = not split or count <= budget
         texts += [document] if fits else fill(_pieces(document, encoder, language, budget), budget)
     return Passages(texts, np.array(starts, dtype=np.intp), lost / max(1, sum(counts)))
-
-
-def fill(pieces: Iterable[tuple[str, int]], budget: int) -> list[str]:
-    """Join (text, tokens) pieces in order into as few passages as fit the budget."""
-    passages: list[list[str]] = []
-    used = budget
-    for text, tokens in pieces:
-        if used + tokens > budget or not passages:
-            passages.append([])
-            used = 0
-        passages[-1].append(text)
-        used += tokens
-    return [" ".join(passage) for passage in passages]
 
 
 def _pieces(document: str, encoder: SentenceEncoder, language: Language, budget: int) -> Iterator[tuple[str, int]]:

@@ -6,6 +6,8 @@ import regex
 
 from haystack_lrl.languages.table import Language
 
+_WORD = regex.compile(r"\p{L}[\p{L}\p{M}]*")
+
 
 def script_class(language: Language) -> str:
     """Return the characters of the language's scripts as a set for `regex` patterns, to stand inside brackets.
@@ -33,3 +35,14 @@ def script_share(text: str, language: Language) -> float:
     every, own = _letters(script_class(language))
     letters = sum(map(len, every.findall(text)))
     return sum(map(len, own.findall(text))) / letters if letters else 1.0
+
+
+def foreign_share(text: str, language: Language) -> float:
+    """Return the share of a text's words, by their length, that are in foreign scripts and no names, from 0 to 1.
+
+    Names are left in another script rightly; what begins with a capital counts as one.
+    """
+    every, own = _letters(script_class(language))
+    words: list[str] = _WORD.findall(text)
+    foreign = [word for word in words if every.match(word) and not own.search(word) and not word[0].isupper()]
+    return sum(map(len, foreign)) / sum(map(len, words)) if words else 0.0

@@ -5,7 +5,7 @@ Where a full stop is in doubt two sentences stay together: half a sentence is wo
 
 import functools
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import regex
 
@@ -84,3 +84,36 @@ def split_sentences(text: str, language: Language) -> list[str]:
     which part sentences by the same spaces as phrases, are split at new lines and borrowed marks only.
     """
     return [sentence for line in text.splitlines() for sentence in _split_line(line, language)]
+
+
+def part_text(text: str, language: Language, most: int) -> list[str]:
+    """Return a text in parts of at most that many characters, of whole sentences where these are not longer.
+
+    White space around sentences is lost only where the text is parted.
+    """
+    if len(text) <= most:
+        return [text]
+    return fill(_pieces(split_sentences(text, language), most), most)
+
+
+def _pieces(texts: Iterable[str], most: int) -> Iterator[tuple[str, int]]:
+    """Yield (text, length): sentences, words of too long sentences, halves of too long words."""
+    for text in texts:
+        if len(text) <= most:
+            yield text, len(text) + 1
+        else:
+            words = text.split()
+            yield from _pieces(words if len(words) > 1 else [text[: len(text) // 2], text[len(text) // 2 :]], most)
+
+
+def fill(pieces: Iterable[tuple[str, int]], budget: int) -> list[str]:
+    """Join (text, size) pieces in order into as few passages as fit the budget."""
+    passages: list[list[str]] = []
+    used = budget
+    for text, size in pieces:
+        if used + size > budget or not passages:
+            passages.append([])
+            used = 0
+        passages[-1].append(text)
+        used += size
+    return [" ".join(passage) for passage in passages]

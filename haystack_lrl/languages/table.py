@@ -37,6 +37,11 @@ class Language:
     elides: bool = False
     dotless_i: bool = False
 
+    @property
+    def described(self) -> str:
+        """The name in English and in the language itself, as prompts give it."""
+        return self.name if self.name == self.own_name else f"{self.name} ({self.own_name})"
+
 
 _ARAB, _CYRL, _DEVA, _LATN = ("Arabic",), ("Cyrillic",), ("Devanagari",), ("Latin",)  # those of many languages
 

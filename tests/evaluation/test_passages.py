@@ -5,7 +5,8 @@ import pytest
 from toy import WORDS
 
 from haystack_lrl.encoding.encoder import SentenceEncoder
-from haystack_lrl.evaluation.passages import fill, split_documents
+from haystack_lrl.evaluation.passages import split_documents
+from haystack_lrl.languages.sentences import fill
 from haystack_lrl.languages.table import language
 
 ESPERANTO = language("epo")
