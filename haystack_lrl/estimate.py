@@ -9,6 +9,7 @@ from haystack_lrl.evaluation.testset import load_test_set
 from haystack_lrl.languages.table import language
 from haystack_lrl.recipe import Recipe
 from haystack_lrl.records.pair import Pair, read_pairs
+from haystack_lrl.synthesis.making import span
 from haystack_lrl.synthesis.translator import load_translator
 
 _SAMPLE = 32  # passages that are encoded to time the model
@@ -24,7 +25,7 @@ def estimate(recipe: Recipe) -> str:
     seconds = stage_seconds(recipe)
     rows = {**seconds, "total": sum(seconds.values())}
     head = "Estimated from a moment's measurement; other work on this machine makes it longer."
-    return "\n".join([head, *(f"  {name:<10} {_span(value):>9}" for name, value in rows.items())])
+    return "\n".join([head, *(f"  {name:<10} {span(value):>9}" for name, value in rows.items())])
 
 
 def stage_seconds(recipe: Recipe) -> dict[str, float]:
@@ -74,9 +75,3 @@ def _tokens(recipe: Recipe, encoder: SentenceEncoder) -> int:
     folders = [*recipe.evaluation.test_sets, *recipe.evaluation.retention.values()]
     texts = [text for folder in folders for text in load_test_set(Path(folder), recipe.language).documents.values()]
     return sum(encoder.token_counts(texts)) if texts else 0
-
-
-def _span(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -29,7 +29,7 @@ def _trainer(
     split = split_pairs(
         (row.pair for row in rows), dev=min(recipe.evaluation.dev, len(rows) // 10), held_out=0, seed=recipe.seed
     )
-    dev = DevSet.of(split.dev, language(recipe.language))
+    dev = DevSet.of(split, language(recipe.language))
     set_aside = {pair.group for pair in split.dev}
     base = load_model(recipe.base_model, revision=recipe.revision)
     trainer = Trainer(prompts_of(recipe, base), recipe.training, dev, recipe.seed, checkpoints, progress)

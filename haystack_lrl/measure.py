@@ -113,7 +113,7 @@ def _test_sets(recipe: Recipe, split: Split) -> list[tuple[TestSet, str]]:
     for code, folder in settings.retention.items():
         sets.append((load_test_set(Path(folder), language(code).code), "retention"))
     if not settings.retention:
-        english = one_a_passage([pair.in_english() for pair in split.held_out or split.dev])
+        english = one_a_passage([pair.in_english() for pair in split.held_out or split.dev if pair.english_passage])
         sets.append((test_set_of_pairs("English side of held-out pairs", "eng", english), "retention"))
     return sets
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, TypeVar, cast, get_args, get_type_hints
 
 import pydantic
 import yaml
@@ -15,10 +15,13 @@ import yaml
 from haystack_lrl.adaptation.settings import MergeSettings, TrainingSettings
 from haystack_lrl.curation.filtering import FilterSettings
 from haystack_lrl.curation.mining import MiningSettings
+from haystack_lrl.languages.gate import GateSettings
 from haystack_lrl.languages.table import language
 from haystack_lrl.records.errors import InputError
+from haystack_lrl.synthesis.asking import AskSettings
 
 Tree = dict[str, Any]
+_Settings = TypeVar("_Settings")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,9 @@ class Recipe:
     :param base_model: folder or hub id of the embedder to adapt.
     :param revision: of the hub's base model.
     :param prompts: text before `query` and `passage`; the base model's own configuration by default.
+    :param passages: JSONL file of passages that a chat model asks questions about, for training beside the seeds.
+    :param generator: that chat model: a server's URL#MODEL, FILE.gguf, FOLDER or GENERATOR.yaml.
+    :param gate: what every text that is made must pass; null leaves the gate open.
     :param query_column: name of the seeds' query column.
     :param passage_column: name of the seeds' passage column.
     :param translator_timeout: seconds without an answer after which a translator counts as hung.
@@ -77,6 +83,8 @@ class Recipe:
     base_model: str
     revision: str | None = None
     prompts: dict[str, str] | None = None
+    passages: str | None = None
+    generator: str | None = None
     query_column: str = "query"
     passage_column: str = "passage"
     translator_timeout: float = 600.0
@@ -84,6 +92,8 @@ class Recipe:
     vocabulary: Literal["auto", "lexicon", "none"] = "auto"
     control: bool = False
     seed: int = 13
+    gate: GateSettings | None = field(default_factory=GateSettings)
+    ask: AskSettings = field(default_factory=AskSettings)
     filter: FilterSettings = field(default_factory=FilterSettings)
     mining: MiningSettings = field(default_factory=MiningSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
@@ -94,6 +104,8 @@ class Recipe:
         language(self.language)
         if self.prompts is not None and set(self.prompts) != {"query", "passage"}:
             raise ValueError(f"prompts has the keys {sorted(self.prompts)}, but must have query and passage")
+        if self.passages and not self.generator:
+            raise ValueError("passages need a generator to ask questions about them")
 
     def to_tree(self) -> Tree:
         """Return the recipe as plain YAML values."""
@@ -160,9 +172,18 @@ def build(tree: Mapping[str, Any], where: str) -> Recipe:
     :param where: what to call the source of the settings in an error.
     :raises InputError: for a setting that is unknown, missing, of the wrong type or out of range.
     """
-    _check_names(tree, Recipe, where, "")
+    return validated(Recipe, tree, where)
+
+
+def validated(settings: type[_Settings], tree: Mapping[str, Any], where: str) -> _Settings:
+    """Check every value of a dataclass of settings and return it.
+
+    :param where: what to call the source of the settings in an error.
+    :raises InputError: for a setting that is unknown, missing, of the wrong type or out of range.
+    """
+    _check_names(tree, settings, where, "")
     try:
-        return pydantic.TypeAdapter(Recipe).validate_python(dict(tree))
+        return pydantic.TypeAdapter(settings).validate_python(dict(tree))
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
@@ -182,5 +203,6 @@ def _check_names(tree: Mapping[str, Any], settings: type, where: str, prefix: st
             near = difflib.get_close_matches(str(name), names, n=1)
             hint = f"did you mean {prefix}{near[0]}?" if near else f"known are {', '.join(names)}."
             raise InputError(f"{where} has the setting {prefix}{name}, which does not exist: {hint}")
-        if dataclasses.is_dataclass(kinds[name]) and isinstance(value, Mapping):
-            _check_names(value, kinds[name], where, f"{prefix}{name}.")
+        nested = [kind for kind in (kinds[name], *get_args(kinds[name])) if dataclasses.is_dataclass(kind)]
+        if nested and isinstance(value, Mapping):
+            _check_names(value, cast(type, nested[0]), where, f"{prefix}{name}.")

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,19 @@ from haystack_lrl.evaluation.metrics import PRIMARY, measure
 from haystack_lrl.evaluation.report import write_report
 from haystack_lrl.evaluation.runs import dense_run
 from haystack_lrl.evaluation.testset import load_test_set
+from haystack_lrl.languages.gate import LanguageGate
 from haystack_lrl.languages.table import Language, language
 from haystack_lrl.measure import measure_run, primary_test_set
 from haystack_lrl.recipe import Recipe
 from haystack_lrl.records.errors import InputError
 from haystack_lrl.records.jsonl import write_json, writing
-from haystack_lrl.records.pair import Triplet, read_pairs, read_triplets, write_rows
+from haystack_lrl.records.pair import Pair, Triplet, read_outcomes, read_pairs, read_triplets, write_rows
+from haystack_lrl.records.passage import read_passages
 from haystack_lrl.rundir import RunDirectory
-from haystack_lrl.stages import DevSet, Trainer, as_rows, check_copies, merge_at, prompts_of, translate_file
+from haystack_lrl.stages import DevSet, Trainer, as_rows, merge_at, prompts_of
+from haystack_lrl.synthesis.asking import Asker, ask_file
+from haystack_lrl.synthesis.generators import load_chat
+from haystack_lrl.synthesis.translation import check_copies, translate_file
 from haystack_lrl.synthesis.translator import load_translator
 
 logger = logging.getLogger(__name__)
@@ -61,6 +66,9 @@ def check_inputs(recipe: Recipe) -> None:
     for code, folder in recipe.evaluation.retention.items():
         load_test_set(Path(folder), language(code).code)
     load_translator(recipe.translator, spoken, timeout=recipe.translator_timeout)
+    if recipe.passages and recipe.generator:
+        next(read_passages(Path(recipe.passages)), None)
+        load_chat(recipe.generator, timeout=recipe.translator_timeout)
     load_model(recipe.base_model, revision=recipe.revision)
 
 
@@ -78,6 +86,7 @@ class Adaptation:
         order = [
             ("translate", "pairs.jsonl", True),
             ("filter", "kept.jsonl", True),
+            ("ask", "asked.jsonl", recipe.passages is not None),
             ("mine", "triplets.jsonl", recipe.mining.negatives > 0),
             ("grow", "grown", recipe.vocabulary != "none"),
             ("train", "adapted", True),
@@ -91,11 +100,30 @@ class Adaptation:
     def translate(self) -> dict[str, Any]:
         """Seeds to pairs.jsonl; stops when too many translations are copies."""
         recipe = self.recipe
-        seeds = list(read_pairs(Path(recipe.seeds), recipe.query_column, recipe.passage_column))
-        translator = load_translator(recipe.translator, self.language, timeout=recipe.translator_timeout)
+        gate = self._gate()
+        translator = load_translator(recipe.translator, self.language, timeout=recipe.translator_timeout, gate=gate)
         output = self.run.path("pairs.jsonl")
-        counts = translate_file(seeds, output, translator, self.language, progress=self.run.progress)
+        counts = translate_file(
+            self._seeds(),
+            output,
+            translator,
+            self.language,
+            gate=gate,
+            total=sum(1 for _ in self._seeds()),
+            progress=self.run.progress,
+        )
         return {"rows": counts.to_json(), "copied": check_copies(output, recipe.max_copied)}
+
+    def ask(self) -> dict[str, Any]:
+        """Passages to asked.jsonl: questions about them, made by a chat model."""
+        recipe = self.recipe
+        passages = Path(str(recipe.passages))
+        chat = load_chat(str(recipe.generator), timeout=recipe.translator_timeout)
+        asker = Asker(chat, self.language, recipe.ask, gate=self._gate(), seed=recipe.seed)
+        total = sum(1 for _ in read_passages(passages))
+        output = self.run.path("asked.jsonl")
+        counts = ask_file(read_passages(passages), output, asker, total=total, progress=self.run.progress)
+        return {"rows": counts.to_json(), "tokens": dict(chat.usage)}
 
     def filter(self) -> dict[str, Any]:
         """pairs.jsonl to kept.jsonl and rejected.jsonl."""
@@ -196,6 +224,12 @@ class Adaptation:
         write_json(self.run.path("metrics.json"), metrics)
         return {}
 
+    def _gate(self) -> LanguageGate | None:
+        return LanguageGate(self.language, self.recipe.gate) if self.recipe.gate else None
+
+    def _seeds(self) -> Iterator[Pair]:
+        return read_pairs(Path(self.recipe.seeds), self.recipe.query_column, self.recipe.passage_column)
+
     def _base(self) -> SentenceTransformer:
         return load_model(self.recipe.base_model, revision=self.recipe.revision)
 
@@ -210,6 +244,8 @@ class Adaptation:
         """Return the same split at every call: it depends on the kept pairs and the seed alone."""
         settings = self.recipe.evaluation
         pairs = list(read_pairs(self.run.path("kept.jsonl")))
+        if self.recipe.passages:
+            pairs += [row for row in read_outcomes(self.run.path("asked.jsonl")) if isinstance(row, Pair)]
         tenth = len(pairs) // 10
         held_out = 0 if settings.test_sets else min(settings.held_out, tenth)
         return split_pairs(pairs, dev=min(settings.dev, tenth), held_out=held_out, seed=self.recipe.seed)
@@ -222,7 +258,7 @@ class Adaptation:
         return Trainer(
             prompts=self._prompts(base),
             settings=self.recipe.training,
-            dev=DevSet.of(split.dev, self.language),
+            dev=DevSet.of(split, self.language),
             seed=self.recipe.seed,
             checkpoints=self.run.path("checkpoints"),
             progress=self.run.progress,

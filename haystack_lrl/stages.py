@@ -1,77 +1,28 @@
 """The stages over files, as the commands call them one by one and `run.adapt` calls them in order."""
 
-import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Self, cast
 
 from sentence_transformers import SentenceTransformer
-from tqdm import tqdm
 
 from haystack_lrl.adaptation.merging import MergeResult, choose_weight, copy_state, interpolate
 from haystack_lrl.adaptation.settings import MergeSettings, TrainingSettings
 from haystack_lrl.adaptation.training import TrainingResult, train
-from haystack_lrl.curation.split import one_a_passage
+from haystack_lrl.curation.split import Split, one_a_passage
 from haystack_lrl.encoding.encoder import Role, SentenceEncoder, model_prompts
 from haystack_lrl.evaluation.metrics import ndcg
 from haystack_lrl.evaluation.runs import dense_run
 from haystack_lrl.evaluation.testset import TestSet, test_set_of_pairs
 from haystack_lrl.languages.table import Language
 from haystack_lrl.recipe import Recipe
-from haystack_lrl.records.counts import Counts
 from haystack_lrl.records.errors import InputError
-from haystack_lrl.records.pair import Pair, Rejected, Triplet, read_outcomes
-from haystack_lrl.records.store import Store
-from haystack_lrl.synthesis.translation import copied_share, translate, translation_settings
-from haystack_lrl.synthesis.translator import Translator
+from haystack_lrl.records.pair import Pair, Triplet, read_pairs
 
-logger = logging.getLogger(__name__)
-
-
-def translate_file(
-    seeds: Sequence[Pair], output: Path, translator: Translator, language: Language, *, progress: bool = True
-) -> Counts:
-    """Translate every seed into one file, going on where a killed run stopped.
-
-    :raises InputError: when there are no seeds, or the translator fails; what is translated stays.
-    """
-    if not seeds:
-        raise InputError("The seed file holds no pairs: add lines with query and passage.")
-    with Store(output, translation_settings(translator, language)) as store:
-        done = len(store.keys)
-        bar = tqdm(total=len(seeds), initial=done, desc="translate", unit="pair", disable=not progress)
-        for _ in translate(seeds, translator, store):
-            bar.update()
-        bar.close()
-        wanted = {store.key(pair.query, pair.passage) for pair in seeds}
-        if extra := len(store.keys - wanted):
-            raise InputError(
-                f"{output} holds {extra} translations of pairs that are not among the seeds: use another --output."
-            )
-        store.complete()
-    counts = Counts()
-    for outcome in read_outcomes(output):
-        counts.reject(outcome.reason) if isinstance(outcome, Rejected) else counts.keep()
-    for _ in range(len(seeds) - counts.rows):
-        counts.reject("duplicate seed")
-    return counts
-
-
-def check_copies(pairs: Path, most: float) -> float:
-    """Return the share of translations that are copies of their source, and log it.
-
-    :raises InputError: when it is above `most`: a translator that gave up half way looks like success otherwise.
-    """
-    share = copied_share(outcome for outcome in read_outcomes(pairs) if isinstance(outcome, Pair))
-    logger.info("translations that are copies of their source: %.1f%%", 100 * share)
-    if share > most:
-        raise InputError(
-            f"{pairs} holds {share:.0%} translations that are copies of their source, more than the {most:.0%} that "
-            "max_copied allows: check that the translator knows the language, and delete the file to translate again."
-        )
-    return share
+_ENGLISH = 100  # pairs that show what is forgotten; with fewer, one query is a whole point
 
 
 @dataclass(frozen=True)
@@ -79,25 +30,33 @@ class DevSet:
     """Pairs that choose among models: never trained on, never reported as a result.
 
     :param own: in the language.
-    :param english: the same pairs before translation; None where the pairs have no English side.
+    :param english: what adaptation must not make the model forget; None where nothing can show it.
     """
 
     own: TestSet
     english: TestSet | None
 
     @classmethod
-    def of(cls, pairs: Sequence[Pair], language: Language) -> Self:
+    def of(cls, split: Split, language: Language) -> Self:
         """Take one pair a passage.
 
-        :raises InputError: when none is left, since nothing could be chosen then.
+        The English side of the dev pairs rises with training, since they are of the training's own kind, while English
+        of other kinds falls. So English is that of the package's sample pairs, on everyday subjects, unless these are
+        what the model is trained on.
+
+        :raises InputError: when no dev pair is left, since nothing could be chosen then.
         """
-        own = one_a_passage(pairs)
-        english = one_a_passage([pair.in_english() for pair in pairs if pair.english_passage])
+        own = one_a_passage(split.dev)
         if not own:
             raise InputError("There are too few pairs to set a dev split aside: give at least 20 pairs.")
+        seen = {pair.group for pair in (*split.train, *split.dev)}
+        with resources.as_file(resources.files("haystack_lrl.samples") / "seeds.jsonl") as samples:
+            english = [pair for pair in read_pairs(samples) if pair.group not in seen]
+        if len(english) < _ENGLISH:
+            english = one_a_passage([pair.in_english() for pair in split.dev if pair.english_passage])
         return cls(
             test_set_of_pairs("dev", language.code, own),
-            test_set_of_pairs("dev, in English", "eng", english) if english else None,
+            test_set_of_pairs("English", "eng", english) if english else None,
         )
 
     def ndcg(self, encoder: SentenceEncoder) -> float:
@@ -172,4 +131,6 @@ def merge_at(base: SentenceTransformer, adapted: SentenceTransformer, weight: fl
 
 def as_rows(pairs: Sequence[Pair], *, english: bool = False) -> list[Triplet]:
     """Return training rows without hard negatives, in the language or as the untranslated control."""
-    return [Triplet(pair.in_english() if english else pair, ()) for pair in pairs]
+    return [
+        Triplet(pair.in_english() if english else pair, ()) for pair in pairs if not english or pair.english_passage
+    ]

@@ -64,7 +64,7 @@ def test_run_directory_holds_every_artefact(run):
 def test_rows_add_up_through_the_stages(run):
     folder, _ = run
     stages = json.loads((folder / "manifest.json").read_text())["stages"]
-    assert stages["translate"]["rows"] == {"rows": 241, "kept": 240, "rejected": {"duplicate seed": 1}}
+    assert stages["translate"]["rows"] == {"rows": 241, "kept": 240, "rejected": {"duplicate": 1}}
     filtered = stages["filter"]["rows"]
     assert filtered["rows"] == 240 == filtered["kept"] + sum(filtered["rejected"].values())
     assert len((folder / "kept.jsonl").read_text().splitlines()) == filtered["kept"]

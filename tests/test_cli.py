@@ -9,6 +9,7 @@ import pytest
 import toy
 import yaml
 from click.testing import CliRunner
+from haystack.components.generators.chat import MockChatGenerator
 
 from haystack_lrl.cli import main
 
@@ -212,7 +213,8 @@ def test_recipe_armenian_runs_with_local_stand_ins(tmp_path, tiny_model_with_pro
         "--base-model", tiny_model_with_prompts, "--translator", f"file:{pairs}", "--quiet",
         "--output", tmp_path / "run",
         # the toy language is no Armenian, nor does the tiny encoder share multilingual-E5's scale
-        "--set", "filter.thresholds=none", "--set", "filter.script_share=0", "--set", "training.batch_size=16",
+        "--set", "filter.thresholds=none", "--set", "filter.script_share=0", "--set", "gate=null",
+        "--set", "training.batch_size=16",
         "--set", "training.mini_batch_size=8", "--set", "training.epochs=1",
     )  # fmt: skip
     assert result.exit_code in {0, 3}, result.output
@@ -261,3 +263,62 @@ def test_installed_command_answers_version():
         check=True,
     )
     assert done.stdout.startswith("haystack-lrl, version ")
+
+
+@pytest.fixture
+def passages(tmp_path):
+    return toy.write_jsonl(tmp_path / "passages.jsonl", [{"_id": "1", "text": "La domo staras apud la rivero."}])
+
+
+def chat_of(tmp_path, answer):
+    path = tmp_path / "generator.yaml"
+    path.write_text(yaml.safe_dump(MockChatGenerator(answer).to_dict()))
+    return path
+
+
+def test_ask_writes_pairs_that_train_reads(tmp_path, passages):
+    chat = chat_of(tmp_path, '{"summary": "s", "query": "Kie staras la granda domo?"}')
+    common = ("ask", "--language", "epo", "--passages", passages, "--generator", chat, "--quiet")
+    result = invoke(*common, "--style", "question=2", "--style", "title", "--output", tmp_path / "asked.jsonl")
+    assert json.loads(result.output.splitlines()[-1]) == {"rows": 1, "kept": 1, "rejected": {}}
+    row = json.loads((tmp_path / "asked.jsonl").read_text())
+    assert (row["query"], row["passage"]) == ("Kie staras la granda domo?", "La domo staras apud la rivero.")
+    assert "rows per minute" in invoke(*common, "--estimate").output
+
+
+def test_ask_takes_its_settings_from_a_recipe(tmp_path, passages):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("ask: {strategy: plain, styles: {title: 1}, exemplars: 0}\n")
+    chat = chat_of(tmp_path, '{"query": "Domo apud rivero"}')
+    invoke("ask", "--language", "epo", "--passages", passages, "--generator", chat, "--quiet", "--recipe", recipe,
+           "--output", tmp_path / "asked.jsonl")  # fmt: skip
+    assert json.loads((tmp_path / "asked.jsonl").read_text())["source"] == "ask: title"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--language", "xxq"], ["xxq"]),
+        (["--passages", "nowhere.jsonl"], ["nowhere.jsonl is not a file"]),
+        (["--passage-column", "body"], ["line 1", "body"]),
+        (["--generator", "nowhere"], ["nowhere is not there"]),
+        (["--exemplars", "9"], ["exemplars is 9"]),
+        (["--style", "sonnet=1"], ["sonnet", "question"]),
+        (["--prompts", "nowhere"], ["nowhere is not a folder"]),
+        (["--recipe", "nowhere"], ["nowhere"]),
+    ],
+)
+def test_ask_says_what_is_wrong(tmp_path, passages, arguments, parts):
+    chat = chat_of(tmp_path, '{"query": "q"}')
+    base = ["--language", "epo", "--passages", passages, "--generator", chat, "--output", tmp_path / "o.jsonl"]
+    assert_refused(invoke("ask", *base, *arguments), *parts)
+
+
+def test_triplets_wants_its_models_named_once(tmp_path, passages):
+    chat = chat_of(tmp_path, '{"positive": "p", "negative": "n"}')
+    base = ["triplets", "--language", "epo", "--anchors", passages, "--output", tmp_path / "t.jsonl", "--quiet"]
+    for models in ([], ["--generator", chat, "--adapters", tmp_path], ["--positive", chat]):
+        assert "Name the models once" in invoke(*base, *models).output
+    both = ["--positive", chat, "--negative", chat, "--strategy", "composed", "--no-gate"]
+    assert json.loads(invoke(*base, *both).output.splitlines()[-1])["rows"] == 1
+    assert "icl asks one model" in invoke(*base, "--positive", chat, "--negative", chat).output

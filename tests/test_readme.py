@@ -35,7 +35,7 @@ def translator(tmp_path_factory):
     """A program named apertium that translates into the toy language: the real one needs real English."""
     bin_folder = tmp_path_factory.mktemp("bin")
     program = bin_folder / "apertium"
-    reverse = "' '.join(w if w.isdigit() else w[::-1] for w in line.split())"
+    reverse = "' '.join(w if w.isdigit() else w[::-1] + 'oj' for w in line.split())"
     program.write_text(f"#!{sys.executable}\nimport sys\nfor line in sys.stdin:\n    print({reverse})\n")
     program.chmod(0o755)
     return bin_folder

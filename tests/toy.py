@@ -1,4 +1,4 @@
-"""A toy language and a tiny real encoder, made on the spot: every English word spelt backwards."""
+"""A toy language and a tiny real encoder, made on the spot: words spelt backwards, with an ending like Esperanto's."""
 
 import json
 import random
@@ -90,7 +90,7 @@ WORDS = [
 
 
 def backwards(text):
-    return " ".join(word[::-1] for word in text.split())
+    return " ".join(word[::-1] + "oj" for word in text.split())
 
 
 def doubled(text):

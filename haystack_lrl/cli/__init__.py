@@ -15,7 +15,11 @@ from haystack_lrl.records.errors import InputError, MissingExtraError
 _COMMANDS = {
     "quickstart": ("quickstart", "Run the whole road on the sample data, offline, in minutes."),
     "adapt": ("adapt", "Seeds in, a measured embedder out: every stage in order."),
-    "translate": ("stages", "Translate English pairs into the language."),
+    "translate": ("synthesis", "Translate English pairs into the language."),
+    "ask": ("synthesis", "Ask questions about passages."),
+    "triplets": ("synthesis", "Write positives and hard negatives for anchors."),
+    "train-generator": ("generators", "Train the LoRAs of a model that writes triplets."),
+    "compose-adapters": ("generators", "Compose a task's LoRA with those of two languages."),
     "filter": ("stages", "Split translated pairs into kept and rejected."),
     "train": ("stages", "Train a base model on pairs."),
     "merge": ("stages", "Average base and adapted weights."),
@@ -33,7 +37,7 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = importlib.import_module(f"haystack_lrl.cli.{_COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, f"{cmd_name}_command")
+        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

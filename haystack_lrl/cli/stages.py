@@ -9,50 +9,6 @@ import click
 from haystack_lrl.cli import options
 
 
-@click.command("translate")
-@click.option("--language", required=True, metavar="CODE", help="ISO 639-3 code of the language.")
-@click.option("--seeds", required=True, type=options.INPUT, metavar="FILE", help="JSONL file of English pairs.")
-@click.option(
-    "--translator", required=True, metavar="SPEC", help="command:..., seq2seq:... or chat:... (see adapt --help)."
-)
-@click.option("--output", required=True, type=options.OUTPUT, metavar="FILE", help="Where pairs.jsonl goes.")
-@click.option("--query-column", default="query", show_default=True)
-@click.option("--passage-column", default="passage", show_default=True)
-@click.option(
-    "--timeout",
-    default=600.0,
-    show_default=True,
-    help="Seconds without an answer after which the translator counts as hung.",
-)
-@click.option("--max-copied", default=0.2, show_default=True, help="Share of copies above which the command fails.")
-@options.quiet_option
-def translate_command(
-    language: str,
-    seeds: Path,
-    translator: str,
-    output: Path,
-    query_column: str,
-    passage_column: str,
-    timeout: float,
-    max_copied: float,
-    *,
-    quiet: bool,
-) -> None:
-    """Translate English pairs; a killed run goes on where it stopped."""
-    from haystack_lrl.languages.table import language as language_of
-    from haystack_lrl.records.pair import read_pairs
-    from haystack_lrl.stages import check_copies, translate_file
-    from haystack_lrl.synthesis.translator import load_translator
-
-    spoken = language_of(language)
-    pairs = list(read_pairs(seeds, query_column, passage_column))
-    counts = translate_file(
-        pairs, output, load_translator(translator, spoken, timeout=timeout), spoken, progress=not quiet
-    )
-    click.echo(json.dumps(counts.to_json()))
-    check_copies(output, max_copied)
-
-
 @click.command("filter")
 @click.option("--language", required=True, metavar="CODE", help="ISO 639-3 code of the language.")
 @click.option("--pairs", required=True, type=options.INPUT, metavar="FILE", help="What translate wrote.")

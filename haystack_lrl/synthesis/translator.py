@@ -6,10 +6,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from haystack_lrl.languages.table import Language
 from haystack_lrl.records.errors import InputError
+
+if TYPE_CHECKING:
+    from haystack_lrl.languages.gate import LanguageGate
 
 Texts = tuple[str, ...]  # texts that belong together: title and body, or one sentence; at least one
 
@@ -67,14 +70,24 @@ def text_by_text(
             group = []
 
 
-def load_translator(spec: str, language: Language, *, timeout: float = 600.0) -> Translator:
+def load_translator(
+    spec: str,
+    language: Language,
+    *,
+    timeout: float = 600.0,
+    gate: "LanguageGate | None" = None,
+    prompts: Path | None = None,
+) -> Translator:
     """Return the translator that a recipe or a command line names; weights are loaded when it is first used.
 
-    :param spec: `command:PROGRAM AND ARGUMENTS`, `seq2seq:FOLDER_OR_HUB_ID`, or `chat:` and one of FILE.yaml,
-        FILE.gguf, FOLDER, http://HOST:PORT/v1#MODEL; or `file:PAIRS.jsonl` for translations made before.
+    :param spec: `command:PROGRAM AND ARGUMENTS`, `seq2seq:FOLDER_OR_HUB_ID`, `ct2:FOLDER`, or `chat:` and one of
+        FILE.yaml, FILE.gguf, FOLDER, http://HOST:PORT/v1#MODEL; or `file:PAIRS.jsonl` for translations made before.
     :param language: what to translate into.
     :param timeout: seconds without an answer after which a program or server counts as hung.
+    :param gate: what a chat model's translation must pass before it is asked for once more.
+    :param prompts: folder with a `translate.txt` for chat models that stands in for the package's own.
     :raises InputError: when there is no such translator, or it does not know the language.
+    :raises MissingExtraError: when the package that runs it is not installed.
     """
     kind, _, what = spec.partition(":")
     if kind == "command" and what:
@@ -85,15 +98,20 @@ def load_translator(spec: str, language: Language, *, timeout: float = 600.0) ->
         from haystack_lrl.synthesis.seq2seq import Seq2SeqTranslator
 
         return Seq2SeqTranslator(what, language)
+    if kind == "ct2" and what:
+        from haystack_lrl.synthesis.ct2 import CT2Translator
+
+        return CT2Translator(Path(what), language)
     if kind == "chat" and what:
+        from haystack_lrl.synthesis.chat_translation import ChatTranslator
         from haystack_lrl.synthesis.generators import load_chat
 
-        return load_chat(what, language, timeout=timeout)
+        return ChatTranslator(load_chat(what, timeout=timeout), language, gate=gate, prompts=prompts)
     if kind == "file" and what:
         from haystack_lrl.synthesis.lookup import LookupTranslator
 
         return LookupTranslator(Path(what))
     raise InputError(
-        f"The translator {spec!r} is of no known kind: write command:PROGRAM, seq2seq:MODEL, chat:GENERATOR or "
-        "file:PAIRS.jsonl, such as command:apertium -u en-eo."
+        f"The translator {spec!r} is of no known kind: write command:PROGRAM, seq2seq:MODEL, chat:GENERATOR, "
+        "ct2:FOLDER or file:PAIRS.jsonl, such as command:apertium -u en-eo."
     )

@@ -1,19 +1,24 @@
 import json
 import shutil
+import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import time
 
 import pytest
+from chat_server import ChatServer, question_of
 from haystack.components.generators.chat import MockChatGenerator
 from haystack.dataclasses import ChatMessage
 
 from haystack_lrl.languages.table import language
 from haystack_lrl.records.errors import InputError
-from haystack_lrl.synthesis.chat import AnswerError, ChatTranslator, parse_answer
+from haystack_lrl.synthesis.answers import AnswerError, parse_answer
+from haystack_lrl.synthesis.chat import ChatModel, Question
+from haystack_lrl.synthesis.chat_translation import ChatTranslator
+from haystack_lrl.synthesis.generators import load_chat
 from haystack_lrl.synthesis.translator import Unusable, load_translator
 
 HYE = language("hye")
-PAIR = {"title": "a title", "body": "a body"}
+KEYS = ("title", "body")
 GOOD = '{"title": "վերնագիր", "body": "մարմին"}'
 
 
@@ -29,7 +34,7 @@ class Fake:
 
 
 def translator(generator, **options):
-    return ChatTranslator(generator, HYE, model={"name": "fake"}, **options)
+    return ChatTranslator(ChatModel(generator, model={"name": "fake"}, **options), HYE)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +48,7 @@ def translator(generator, **options):
     ],
 )
 def test_answers_are_read_whatever_stands_around_them(answer):
-    assert parse_answer(answer, PAIR) == ("վերնագիր", "մարմին")
+    assert parse_answer(answer, KEYS) == {"title": "վերնագիր", "body": "մարմին"}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +65,7 @@ def test_answers_are_read_whatever_stands_around_them(answer):
 )
 def test_a_wrong_answer_is_told_what_is_wrong(answer, complaint):
     with pytest.raises(AnswerError, match=complaint):
-        parse_answer(answer, PAIR)
+        parse_answer(answer, KEYS)
 
 
 def test_the_question_says_what_and_how():
@@ -111,103 +116,180 @@ def echo(messages):
 def test_order_holds_with_any_number_of_workers_and_items_are_taken_as_needed(workers):
     taken = []
     items = ((f"title {n}", f"body {n}") for n in range(40) if not taken.append(n))
-    results = ChatTranslator(MockChatGenerator(response_fn=echo), HYE, workers=workers).translate(items)
+    results = ChatTranslator(ChatModel(MockChatGenerator(response_fn=echo), workers=workers), HYE).translate(items)
     assert next(results) == ("TITLE 0", "BODY 0")
-    assert len(taken) <= 2 * workers
+    assert len(taken) <= 4 * workers
     assert list(results) == [(f"TITLE {n}", f"BODY {n}") for n in range(1, 40)]
 
 
 def test_identity_follows_generator_language_and_prompt():
     def identity(model, code):
-        return ChatTranslator(MockChatGenerator("x", model=model), language(code)).identity
+        return ChatTranslator(ChatModel(MockChatGenerator("x", model=model)), language(code)).identity
 
     assert identity("a", "hye") == identity("a", "hye")
     assert len({json.dumps(identity(*case)) for case in [("a", "hye"), ("b", "hye"), ("a", "kat")]}) == 3
     assert identity("a", "hye")["chat"]["type"].endswith("MockChatGenerator")
 
 
-class Server(BaseHTTPRequestHandler):
-    """An OpenAI-compatible server of one route, which upper-cases."""
-
-    protocol_version = "HTTP/1.1"
-    refuse, asked = {}, []
-
-    def do_POST(self):
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.asked.append((self.path, self.headers["Authorization"], request))
-        question = request["messages"][0]["content"]
-        status = next((status for word, status in self.refuse.items() if word in question), 200)
-        answer = echo([ChatMessage.from_user(question)])
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer}}
-        good = {"id": "1", "object": "chat.completion", "created": 1, "model": request["model"], "choices": [choice]}
-        body = json.dumps(good if status == 200 else {"error": {"message": "the prompt is too long"}}).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments):
-        pass
+def shout(request):
+    return echo([ChatMessage.from_user(question_of(request))])
 
 
 @pytest.fixture
-def server(monkeypatch):
+def no_retries(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.setenv("OPENAI_MAX_RETRIES", "0")
-    monkeypatch.setattr(Server, "asked", [])
-    monkeypatch.setattr(Server, "refuse", {})
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    thread = threading.Thread(target=http.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{http.server_port}/v1"
-    http.shutdown()
-    thread.join()
-    http.server_close()
+
+
+@pytest.fixture
+def server(no_retries):
+    stub = ChatServer(shout)
+    with stub.running_at() as stub.url:
+        yield stub
 
 
 def test_any_openai_compatible_server_will_do(server):
-    chat = load_translator(f"chat:{server}#a/model", HYE)
+    chat = load_translator(f"chat:{server.url}#a/model", HYE)
     items = [(f"title {n}", f"body {n}") for n in range(20)]
     assert list(chat.translate(items)) == [(f"TITLE {n}", f"BODY {n}") for n in range(20)]
-    path, key, request = Server.asked[0]
-    assert (path, key, request["model"], request["temperature"]) == (
-        "/v1/chat/completions",
-        "Bearer none",
-        "a/model",
-        0,
-    )
-    assert chat.identity["chat"] == {"url": server, "model": "a/model"}
+    request = server.requests[0]
+    assert (server.keys[0], request["model"], request["temperature"]) == ("Bearer none", "a/model", 0)
+    schema = request["response_format"]["json_schema"]["schema"]
+    assert list(schema["properties"]) == schema["required"] == ["title", "body"]
+    assert chat.identity["chat"] == {"url": server.url, "model": "a/model"}
+    assert chat.chat.usage == {"requests": 20, "prompt_tokens": 200, "completion_tokens": 100}
+
+
+def test_eight_requests_are_under_way_at_a_time(server):
+    together = threading.Barrier(8)
+    server.answer = lambda request: together.wait(60) >= 0 and shout(request)
+    items = [(f"title {n}", f"body {n}") for n in range(16)]
+    assert len(list(load_translator(f"chat:{server.url}", HYE).translate(items))) == 16
+    assert server.most == 8
+
+
+def test_a_server_is_identified_by_what_it_reports_and_not_by_its_address(no_retries):
+    identities = []
+    for size in (1, 1, 2):
+        stub = ChatServer(shout, [{"id": "model.gguf", "created": 5, "meta": {"size": size}}])
+        with stub.running_at() as url:
+            identities.append(load_chat(url).identity)
+            assert load_chat(f"{url}#other").identity == {"model": "other", "url": url}
+    assert identities[0] == {"model": "model.gguf", "reported": {"id": "model.gguf", "meta": {"size": 1}}}
+    assert identities[0] == identities[1] != identities[2]
 
 
 def test_the_key_comes_from_the_environment(server, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "a-key")
-    chat = load_translator(f"chat:{server}", HYE)
+    chat = load_translator(f"chat:{server.url}", HYE)
     assert list(chat.translate([("a", "b")])) == [("A", "B")]
-    assert Server.asked[0][1] == "Bearer a-key"
+    assert server.keys[0] == "Bearer a-key"
     assert "a-key" not in str(chat.identity)
 
 
+def refusing(word, status, message="the prompt is bad"):
+    return lambda request: (status, message) if word in question_of(request) else shout(request)
+
+
 def test_one_refused_request_is_one_rejected_row(server):
-    Server.refuse = {"too long a body": 400}
+    server.answer = refusing("too long a body", 400)
     items = [("a", "b")] * 20 + [("c", "too long a body"), ("d", "e")]
-    results = list(load_translator(f"chat:{server}", HYE).translate(items))
+    results = list(load_translator(f"chat:{server.url}", HYE).translate(items))
     assert [n for n, result in enumerate(results) if isinstance(result, Unusable)] == [20]
     assert results[20].reason == "refused by the server"
-    assert "the prompt is too long" in results[20].raw
+    assert "the prompt is bad" in results[20].raw
+
+
+def test_a_prompt_longer_than_the_context_is_a_rejected_row_even_if_it_comes_first(server):
+    server.answer = refusing("too long a body", 400, "request (600 tokens) exceeds the available context size")
+    results = list(load_translator(f"chat:{server.url}", HYE).translate([("c", "too long a body"), ("d", "e")]))
+    assert [results[0].reason, results[1]] == ["longer than the context", ("D", "E")]
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 500])
 def test_a_server_that_refuses_everything_stops_the_run(server, status):
-    Server.refuse = {"Translate": status}
-    with pytest.raises(InputError, match=r"the prompt is too long.*check the server, its address"):
-        list(load_translator(f"chat:{server}", HYE).translate([("a", "b")] * 3))
+    server.answer = refusing("Translate", status)
+    with pytest.raises(InputError, match=r"the prompt is bad.*check the server, its address"):
+        list(load_translator(f"chat:{server.url}", HYE).translate([("a", "b")] * 3))
 
 
-def test_a_server_that_is_not_there_stops_the_run(monkeypatch):
+def test_a_server_that_is_not_there_is_found_before_any_work():
+    with pytest.raises(InputError, match=r"chat server http://127.0.0.1:9/v1 gave no answer .*start it"):
+        load_translator("chat:http://127.0.0.1:9/v1", HYE, timeout=2)
+
+
+def test_a_server_that_dies_half_way_stops_the_run_and_keeps_what_it_answered(server):
+    def answer(request):
+        if "dead" in question_of(request):
+            raise ConnectionAbortedError
+        return shout(request)
+
+    server.answer = answer
+    texts = ["one", "two", *["dead"] * 9]
+    results = load_translator(f"chat:{server.url}", HYE).translate((text,) for text in texts)
+    assert [next(results), next(results)] == [("ONE",), ("TWO",)]
+    with pytest.raises(InputError, match="a rerun goes on where this one stopped"):
+        next(results)
+
+
+def test_a_server_without_json_schemas_is_asked_without_them(server):
+    server.answer = lambda request: (400, "no response_format") if "response_format" in request else shout(request)
+    items = [(f"title {n}", f"body {n}") for n in range(30)]
+    results = list(load_translator(f"chat:{server.url}", HYE).translate(items))
+    assert results == [(f"TITLE {n}", f"BODY {n}") for n in range(30)]
+    assert "response_format" not in server.requests[-1]
+
+
+@pytest.mark.parametrize("trouble", [(429, "slow down"), (500, "broken"), (503, "loading")])
+def test_the_client_backs_off_and_tries_again(monkeypatch, trouble):
+    monkeypatch.setenv("OPENAI_MAX_RETRIES", "2")
+    asked = []
+    stub = ChatServer(lambda request: trouble if not asked.append(1) and len(asked) == 1 else shout(request))
+    with stub.running_at() as url:
+        assert list(load_translator(f"chat:{url}", HYE).translate([("a", "b")])) == [("A", "B")]
+    assert len(asked) == 2
+
+
+def test_a_slow_server_is_tried_again_and_then_named(monkeypatch):
     monkeypatch.setenv("OPENAI_MAX_RETRIES", "0")
-    with pytest.raises(InputError, match=r"gave no answer .*check the server"):
-        list(load_translator("chat:http://127.0.0.1:9/v1", HYE, timeout=2).translate([("a", "b")]))
+    stub = ChatServer(lambda request: time.sleep(2) or shout(request))
+    with stub.running_at() as url, pytest.raises(InputError, match=r"timed out.*timeout"):
+        list(load_translator(f"chat:{url}", HYE, timeout=0.3).translate([("a", "b")]))
+
+
+def test_an_answer_that_was_cut_off_is_asked_for_again_and_then_rejected(server):
+    server.answer = lambda request: (200, '{"title": "half', "length")
+    (result,) = load_translator(f"chat:{server.url}", HYE).translate([("a", "b")])
+    assert result == Unusable("unparseable answer", '{"title": "half')
+    assert len(server.requests) == 2
+
+
+def test_later_answers_to_the_same_prompt_are_sampled(server):
+    questions = [Question(json.dumps({"text": "a"}), ("text",), None, seed) for seed in (None, 7)]
+    assert len(list(load_chat(server.url).answers(questions))) == 2
+    first, second = sorted(server.requests, key=lambda request: request.get("seed", 0))
+    assert ("seed" not in first, first["temperature"]) == (True, 0)
+    assert (second["seed"], second["temperature"]) == (7, 0.8)
+
+
+def test_plain_answers_lose_what_stands_around_them():
+    for answer in ("Մեկ։", ' "Մեկ։" ', "<think>hm</think>\n«Մեկ։»", "```text\nՄեկ։\n```"):
+        assert parse_answer(answer, ()) == {"text": "Մեկ։"}
+    assert parse_answer("«Ա» և «Բ»", ()) == {"text": "«Ա» և «Բ»"}
+    with pytest.raises(AnswerError, match="it is empty"):
+        parse_answer("<think>only this</think>", ())
+
+
+def test_a_check_sends_an_answer_back_once():
+    generator = Fake('{"text": "bad"}', '{"text": "good"}', '{"text": "bad"}', '{"text": "bad"}')
+
+    def check(answer):
+        return "wrong language" if answer["text"] == "bad" else None
+
+    model = ChatModel(generator, model={})
+    results = list(model.answers([Question("p", ("text",), check)] * 2))
+    assert results == [{"text": "good"}, Unusable("wrong language", '{"text": "bad"}')]
+    assert "cannot be used: wrong language" in generator.asked[1][2].text
 
 
 def test_a_serialised_generator(tmp_path):
@@ -266,16 +348,39 @@ def test_what_the_user_can_mend(tmp_path):
         load_translator(f"chat:{tmp_path}", HYE)
 
 
-def test_llama_cpp_names_its_extra_where_it_is_missing(tmp_path):
+def test_a_file_that_is_no_gguf_is_refused(tmp_path):
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"<html>not found</html>")
+    with pytest.raises(InputError, match=r"model\.gguf is not a GGUF file: download"):
+        load_chat(str(file))
+
+
+def test_llama_cpp_names_its_extra_where_it_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "haystack_integrations.components.generators.llama_cpp", None)
     file = tmp_path / "model.gguf"
     file.write_bytes(b"GGUF")
-    try:
-        import haystack_integrations.components.generators.llama_cpp  # noqa: F401
-    except ImportError:
-        with pytest.raises(ImportError, match=r'pip install "haystack-lrl\[llama-cpp\]"'):
-            load_translator(f"chat:{file}", HYE)
-    else:
-        assert load_translator(f"chat:{file}", HYE).identity["chat"]["model"] == "model.gguf"
+    with pytest.raises(ImportError, match=r'pip install "haystack-lrl\[llama-cpp\]"'):
+        load_chat(str(file))
+
+
+def test_a_named_llama_server_must_be_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLAMA_SERVER", str(tmp_path / "nowhere"))
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"GGUF")
+    with pytest.raises(InputError, match=r"LLAMA_SERVER is .*nowhere, which is no program"):
+        load_chat(str(file))
+
+
+def test_a_llama_server_that_fails_says_why(tmp_path, monkeypatch):
+    program = tmp_path / "llama-server"
+    program.write_text("#!/bin/sh\necho error: bad tensor >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("LLAMA_SERVER", str(program))
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"GGUF broken")
+    with pytest.raises(InputError, match=r"does not serve .*model\.gguf \(error: bad tensor\)"):
+        list(load_chat(str(file)).answers([Question("p")]))
 
 
 @pytest.mark.integration
@@ -292,8 +397,9 @@ def test_a_model_that_writes_nonsense_gives_unusable_rows(shared, tmp_path):
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     settings["chat_template"] = "{% for message in messages %}{{ message.content[:40] }}\n{% endfor %}"
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    chat = load_translator(f"chat:{folder}", HYE)
-    chat.generator.generation_kwargs["max_new_tokens"] = 20
+    (tmp_path / "translate.txt").write_text("version: 1\n$language $own_name $keys $text")
+    chat = load_translator(f"chat:{folder}", HYE, prompts=tmp_path)
+    chat.chat.generator.generation_kwargs["max_new_tokens"] = 20
     results = list(chat.translate([("a cat", "a dog"), ("one", "two")]))
     assert [result.reason for result in results] == ["unparseable answer"] * 2
     assert all(result.raw for result in results)

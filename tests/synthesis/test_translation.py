@@ -98,7 +98,7 @@ def test_pairs_are_taken_as_they_are_needed(store):
 
 @pytest.mark.parametrize(("fake", "results", "kept"), [(TooMany, 6, 5), (TooFew, 2, 2), (StopsEarly, 2, 2)])
 def test_a_translator_that_miscounts_stops_the_run_and_its_rows_stay(store, fake, results, kept):
-    with pytest.raises(InputError, match=f"{fake.__name__} gave {results} results for 5 pairs"):
+    with pytest.raises(InputError, match=f"{fake.__name__} gave {results} results for 5 rows"):
         list(translate(seeds(5), fake(), store))
     assert len(list(store.rows())) == kept
 
