@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--long", type=int, default=1500, help="pairs of the training for quality")
     options = parser.parse_args()
     split = split_pairs(read_pairs(Path(options.pairs)), dev=60, held_out=0, seed=13)
-    dev = DevSet.of(split.dev, language("epo"))
+    dev = DevSet.of(split, language("epo"))
     prompts = model_prompts(load_model(options.base_model))
 
     def train(name: str, pairs: int):  # noqa: ANN202
