@@ -11,7 +11,9 @@ from html.parser import HTMLParser
 
 import pytest
 import toy
+import yaml
 from click.testing import CliRunner
+from haystack.components.generators.chat import MockChatGenerator
 from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 
@@ -146,6 +148,31 @@ def test_words_that_the_tokenizer_shatters_become_its_own(tiny_model, tmp_path):
     word = toy.doubled("river")
     assert pieces["grown"].tokenize(word) == pieces["model"].tokenize(word) == [word]
     assert "new words alone" in metrics["verdict"]["sentence"]
+
+
+def test_questions_about_passages_join_the_translated_pairs(toy_data, tiny_model, tmp_path):
+    more = toy.translated(toy.toy_seeds(40, seed=9))
+    toy.write_jsonl(tmp_path / "passages.jsonl", [{"text": row["passage"]} for row in more])
+    answers = [json.dumps({"summary": "s", "query": row["query"]}) for row in more]
+    (tmp_path / "chat.yaml").write_text(yaml.safe_dump(MockChatGenerator(answers).to_dict()))
+    tree = settings(
+        toy_data,
+        tiny_model,
+        passages=str(tmp_path / "passages.jsonl"),
+        generator=str(tmp_path / "chat.yaml"),
+        ask={"styles": {"title": 1}},
+    )
+    metrics = adapt(build(tree, "test"), tmp_path / "run", progress=False)
+    stages = json.loads((tmp_path / "run" / "manifest.json").read_text())["stages"]
+    assert stages["ask"]["rows"] == {"rows": 40, "kept": 40, "rejected": {}}
+    assert stages["ask"]["tokens"]["requests"] == 40
+    assert sum(metrics["split"].values()) == stages["filter"]["rows"]["kept"] + 40
+    assert metrics["rows"]["ask"]["kept"] == 40
+
+
+def test_passages_without_a_generator_are_refused(toy_data, tiny_model):
+    with pytest.raises(InputError, match="passages need a generator"):
+        build(settings(toy_data, tiny_model, passages="corpus.jsonl"), "test")
 
 
 def test_prompts_of_the_base_are_trained_with_and_saved(toy_data, tiny_model_with_prompts, tmp_path):
