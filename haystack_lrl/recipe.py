@@ -60,7 +60,7 @@ class Recipe:
 
     :param language: ISO 639-3 code of the language to adapt to.
     :param seeds: JSONL file of English (query, passage) pairs.
-    :param translator: `command:`, `seq2seq:` or `chat:` and what to run.
+    :param translator: `command:`, `seq2seq:`, `ct2:`, `chat:` or `file:` and what to run.
     :param base_model: folder or hub id of the embedder to adapt.
     :param revision: of the hub's base model.
     :param prompts: text before `query` and `passage`; the base model's own configuration by default.

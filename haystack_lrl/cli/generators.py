@@ -9,7 +9,7 @@ import click
 from haystack_lrl.cli import options
 
 if TYPE_CHECKING:
-    from haystack_lrl.synthesis.lora_settings import Kind
+    from haystack_lrl.synthesis.loras.settings import Kind
 
 
 @click.command("train-generator")
@@ -66,8 +66,8 @@ def train_generator_command(
 ) -> None:
     """Train LoRAs of a language model; a tenth of the rows is set aside to show what they learnt."""
     from haystack_lrl.recipe import set_values, validated
-    from haystack_lrl.synthesis.lora import train_generator
-    from haystack_lrl.synthesis.lora_settings import LoraSettings
+    from haystack_lrl.synthesis.loras.generator import train_generator
+    from haystack_lrl.synthesis.loras.settings import LoraSettings
 
     settings = validated(LoraSettings, set_values({}, assignments), "The command line")
     results = train_generator(
@@ -110,7 +110,7 @@ def compose_adapters_command(
     task: Path, language: Path, source_language: Path, weight: float, rank: int | None, output: Path
 ) -> None:
     """Compose task + lambda * (language - source language), and say what cutting to the rank lost."""
-    from haystack_lrl.synthesis.composition import compose_adapters
+    from haystack_lrl.synthesis.loras.composition import compose_adapters
 
     results = compose_adapters(task, language, source_language, output, weight=weight, rank=rank)
     click.echo(json.dumps({name or "adapter": result.to_json() for name, result in results.items()}))

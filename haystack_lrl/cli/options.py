@@ -12,7 +12,7 @@ language_option = click.option("--language", metavar="CODE", help="ISO 639-3 cod
 translator_option = click.option(
     "--translator",
     metavar="SPEC",
-    help='What translates: "command:PROGRAM ARGUMENTS", "seq2seq:PATH_OR_HUB_ID" or '
+    help='What translates: "command:PROGRAM ARGUMENTS", "seq2seq:PATH_OR_HUB_ID", "ct2:FOLDER" or '
     '"chat:SERVER_URL#MODEL | FILE.gguf | FOLDER | GENERATOR.yaml".',
 )
 base_model_option = click.option("--base-model", metavar="PATH_OR_HUB_ID", help="The embedder to adapt.")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from haystack_lrl.records.errors import InputError, MissingExtraError
-from haystack_lrl.synthesis.adapters import CONFIG, check_adapter, identify_base
 from haystack_lrl.synthesis.chat import ChatModel, first_line
 from haystack_lrl.synthesis.identity import weights
 from haystack_lrl.synthesis.llama_server import SLOTS, LlamaServer, find_llama_server
+from haystack_lrl.synthesis.loras.adapters import CONFIG, check_adapter, identify_base
 
 if TYPE_CHECKING:
     from haystack.components.generators.chat.types import ChatGenerator

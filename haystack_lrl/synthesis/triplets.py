@@ -21,8 +21,8 @@ from haystack_lrl.records.pair import Pair, Rejected, Triplet
 from haystack_lrl.records.passage import Passage
 from haystack_lrl.synthesis.answers import Answer, named
 from haystack_lrl.synthesis.chat import ChatModel, Question
-from haystack_lrl.synthesis.examples import request
 from haystack_lrl.synthesis.exemplars import choose_exemplars, load_versioned, show, show_request
+from haystack_lrl.synthesis.loras.examples import request
 from haystack_lrl.synthesis.making import Making, make_file
 from haystack_lrl.synthesis.prompts import load_prompt
 from haystack_lrl.synthesis.translator import Unusable

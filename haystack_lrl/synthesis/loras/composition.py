@@ -19,7 +19,7 @@ from haystack_lrl.records.fingerprint import fingerprint
 from haystack_lrl.records.folders import writing_folder
 from haystack_lrl.records.jsonl import write_json
 from haystack_lrl.records.store import settings_hash
-from haystack_lrl.synthesis.adapters import (
+from haystack_lrl.synthesis.loras.adapters import (
     CONFIG,
     PREFIX,
     RECORD,
@@ -30,8 +30,8 @@ from haystack_lrl.synthesis.adapters import (
     finished,
     require_peft,
 )
-from haystack_lrl.synthesis.composable import Layers, check_same_base, composable, layers_of
-from haystack_lrl.synthesis.factors import Factors, combine, shorten
+from haystack_lrl.synthesis.loras.composable import Layers, check_same_base, composable, layers_of
+from haystack_lrl.synthesis.loras.factors import Factors, combine, shorten
 
 _TOKENIZER_FILES = {".json", ".jinja", ".model", ".txt"}
 

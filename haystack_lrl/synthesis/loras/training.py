@@ -17,9 +17,9 @@ from haystack_lrl.records.errors import InputError
 from haystack_lrl.records.folders import last_whole_checkpoint, writing_folder
 from haystack_lrl.records.jsonl import write_json
 from haystack_lrl.records.store import settings_hash
-from haystack_lrl.synthesis.adapters import RECORD, card, finished
-from haystack_lrl.synthesis.causal import Collator, Tokens, four_bits, linear_layers, load_base
-from haystack_lrl.synthesis.lora_settings import LoraResult, LoraSettings
+from haystack_lrl.synthesis.loras.adapters import RECORD, card, finished
+from haystack_lrl.synthesis.loras.causal import Collator, Tokens, four_bits, linear_layers, load_base
+from haystack_lrl.synthesis.loras.settings import LoraResult, LoraSettings
 
 if TYPE_CHECKING:
     from peft import PeftModel

@@ -13,7 +13,7 @@ from transformers.pytorch_utils import Conv1D
 from haystack_lrl.encoding.hardware import pick_device
 from haystack_lrl.records.errors import InputError
 from haystack_lrl.synthesis.chat import first_line
-from haystack_lrl.synthesis.examples import Example
+from haystack_lrl.synthesis.loras.examples import Example
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -12,9 +12,9 @@ from haystack_lrl.cli.generators import train_generator_command
 from haystack_lrl.languages.table import language
 from haystack_lrl.records.counts import Counts
 from haystack_lrl.records.errors import InputError, MissingExtraError
-from haystack_lrl.synthesis import causal, lora_training
-from haystack_lrl.synthesis.adapters import check_adapter, identify_base
-from haystack_lrl.synthesis.examples import (
+from haystack_lrl.synthesis.loras import causal, training
+from haystack_lrl.synthesis.loras.adapters import check_adapter, identify_base
+from haystack_lrl.synthesis.loras.examples import (
     ENGLISH,
     PLACEHOLDERS,
     Example,
@@ -25,8 +25,8 @@ from haystack_lrl.synthesis.examples import (
     text_examples,
     triplet_examples,
 )
-from haystack_lrl.synthesis.lora import train_generator
-from haystack_lrl.synthesis.lora_settings import LoraSettings
+from haystack_lrl.synthesis.loras.generator import train_generator
+from haystack_lrl.synthesis.loras.settings import LoraSettings
 from haystack_lrl.synthesis.prompts import load_prompt
 
 FAST = LoraSettings(learning_rate=1e-2, epochs=4, batch_size=9, accumulation=1)
@@ -177,7 +177,7 @@ def test_the_settings_reach_peft_and_the_trainer(base, tmp_path):
     assert (config["r"], config["lora_alpha"], config["lora_dropout"], config["bias"]) == (3, 5, 0.25, "none")
     assert sorted(config["target_modules"]) == ["down_proj", "q_proj"]
     assert {name.split(".")[-3] for name in tensors_of(tmp_path / "task" / "positive")} == {"down_proj", "q_proj"}
-    arguments = lora_training._arguments(9000, tmp_path, LoraSettings(), bf16=False)
+    arguments = training._arguments(9000, tmp_path, LoraSettings(), bf16=False)
     assert (arguments.lr_scheduler_type, arguments.learning_rate) == ("constant_with_warmup", 2e-4)
     assert (arguments.max_grad_norm, arguments.num_train_epochs) == (0.3, 3)
     assert (arguments.per_device_train_batch_size, arguments.gradient_accumulation_steps) == (16, 4)
@@ -354,13 +354,13 @@ def test_a_resumed_training_ends_with_the_weights_of_an_uninterrupted_one(base, 
     rows = write(tmp_path / "rows.jsonl", ROWS)
     expected = train("task", base, rows, tmp_path / "whole")
 
-    class Dying(lora_training._Bar):
+    class Dying(training._Bar):
         def on_step_end(self, args, state, control, **_):
             if state.global_step == 6:
                 raise StopError
 
     with monkeypatch.context() as patch:
-        patch.setattr(lora_training, "_Bar", Dying)
+        patch.setattr(training, "_Bar", Dying)
         with pytest.raises(StopError):
             train_generator("task", str(base), str(rows), tmp_path / "killed", BRIEF)
     left = tmp_path / "killed" / "positive.checkpoints"

@@ -11,9 +11,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from haystack_lrl.cli.generators import compose_adapters_command
 from haystack_lrl.records.errors import InputError, MissingExtraError
-from haystack_lrl.synthesis.adapters import check_adapter
-from haystack_lrl.synthesis.composition import compose_adapters
-from haystack_lrl.synthesis.factors import Factors, combine, shorten
+from haystack_lrl.synthesis.loras.adapters import check_adapter
+from haystack_lrl.synthesis.loras.composition import compose_adapters
+from haystack_lrl.synthesis.loras.factors import Factors, combine, shorten
 
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -354,8 +354,8 @@ def test_the_command_composes_and_says_what_was_lost(base, adapters, tmp_path):
 
 @pytest.mark.integration
 def test_real_adapters_compose_into_one_that_generates(shared, tmp_path):
-    from haystack_lrl.synthesis.lora import train_generator
-    from haystack_lrl.synthesis.lora_settings import LoraSettings
+    from haystack_lrl.synthesis.loras.generator import train_generator
+    from haystack_lrl.synthesis.loras.settings import LoraSettings
 
     base = str(shared / "models" / "stories260K-hf")
     settings = LoraSettings(learning_rate=1e-2, epochs=1, accumulation=1)

@@ -8,8 +8,8 @@ from typing import Any
 from safetensors.torch import load_file
 
 from haystack_lrl.records.errors import InputError
-from haystack_lrl.synthesis.adapters import WEIGHTS, Adapter, layer_of, read_adapter
-from haystack_lrl.synthesis.factors import Factors
+from haystack_lrl.synthesis.loras.adapters import WEIGHTS, Adapter, layer_of, read_adapter
+from haystack_lrl.synthesis.loras.factors import Factors
 
 Layers = Mapping[str, Factors]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from haystack_lrl.languages.table import language as language_of
 from haystack_lrl.records.counts import Counts
 from haystack_lrl.records.errors import InputError
-from haystack_lrl.synthesis.adapters import CONFIG, ROLES, identify_base, require_peft
-from haystack_lrl.synthesis.causal import Tokens, encode, load_tokenizer
-from haystack_lrl.synthesis.examples import (
+from haystack_lrl.synthesis.loras.adapters import CONFIG, ROLES, identify_base, require_peft
+from haystack_lrl.synthesis.loras.causal import Tokens, encode, load_tokenizer
+from haystack_lrl.synthesis.loras.examples import (
     PLACEHOLDERS,
     Example,
     read_rows,
@@ -20,8 +20,8 @@ from haystack_lrl.synthesis.examples import (
     text_examples,
     triplet_examples,
 )
-from haystack_lrl.synthesis.lora_settings import Kind, LoraResult, LoraSettings
-from haystack_lrl.synthesis.lora_training import Lesson, check_place, learn
+from haystack_lrl.synthesis.loras.settings import Kind, LoraResult, LoraSettings
+from haystack_lrl.synthesis.loras.training import Lesson, check_place, learn
 from haystack_lrl.synthesis.prompts import load_prompt
 
 if TYPE_CHECKING:

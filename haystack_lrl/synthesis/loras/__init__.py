@@ -1,0 +1,1 @@
+"""The LoRAs of models that write triplets: trained, checked, composed."""
