@@ -56,11 +56,12 @@ class MergeSettings:
 
     :param weights: shares of the adapted weights to try; the best on the dev pairs is taken.
     :param english_drop: how far nDCG@10 on English pairs that were not trained on may fall below the base; weights
-        that fall further are taken only when all do, and then the lowest.
+        that fall further are taken only when all do, and then the lowest. The package's own pairs, which stand in for
+        English, are easy: where they lost 0.3 points, harder English (XQuAD) lost less than half a point.
     """
 
     weights: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5)
-    english_drop: float = 0.005
+    english_drop: float = 0.003
 
     def __post_init__(self) -> None:
         if not self.weights or not all(0 < weight <= 1 for weight in self.weights):
