@@ -1,7 +1,7 @@
 """What makes training data: translations, questions about passages, triplets."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,10 +73,8 @@ def translate_command(
     loaded = load_translator(translator, spoken, timeout=timeout, gate=checks, prompts=prompts)
     total = sum(1 for _ in pairs())
     if estimate:
-        from haystack_lrl.synthesis.making import estimate as measured
-
-        usage = getattr(getattr(loaded, "chat", None), "usage", {})
-        click.echo(measured(pairs(), translating(loaded, checks), total, usage))
+        chat = getattr(loaded, "chat", None)  # other translators count no tokens
+        _print_estimate(pairs(), translating(loaded, checks), total, lambda: chat.usage if chat else {})
         return
     place = _required(output)
     counts = translate_file(pairs(), place, loaded, spoken, gate=checks, total=total, progress=not quiet)
@@ -131,7 +129,7 @@ def ask_command(
     """Ask questions about passages: (question, passage) pairs for training."""
     from haystack_lrl.recipe import load_tree, validated
     from haystack_lrl.records.passage import Passage, read_passages
-    from haystack_lrl.synthesis.asking import Asker, AskSettings, ask_file, requests
+    from haystack_lrl.synthesis.asking import Asker, AskSettings, ask_file, requests, wanted_queries
     from haystack_lrl.synthesis.generators import load_chat
 
     tree = dict(load_tree(recipe).get("ask") or {}) if recipe else {}
@@ -147,11 +145,8 @@ def ask_command(
 
     total = sum(1 for _ in rows())
     if estimate:
-        from haystack_lrl.synthesis.making import estimate as measured
-
-        wanted = min(settings.sample or total, total) * settings.per_passage
         items = requests(rows(), settings, spoken, seed, total)
-        click.echo(measured(items, asker.making(), wanted, asker.chat.usage))
+        _print_estimate(items, asker.making(), wanted_queries(settings, total), lambda: asker.chat.usage)
         return
     counts = ask_file(rows(), _required(output), asker, total=total, progress=not quiet)
     click.echo(json.dumps(counts.to_json()))
@@ -209,12 +204,17 @@ def triplets_command(
 
     total = sum(1 for _ in rows())
     if estimate:
-        from haystack_lrl.synthesis.making import estimate as measured
-
-        click.echo(measured(rows(), maker.making(), total, first.usage))
+        _print_estimate(rows(), maker.making(), total, lambda: maker.usage)
         return
     counts = triplet_file(rows(), _required(output), maker, total=total, progress=not quiet)
     click.echo(json.dumps(counts.to_json()))
+
+
+def _print_estimate(items: Any, making: Any, total: int, usage: "Callable[[], Mapping[str, int]]") -> None:  # noqa: ANN401 - Making of any rows
+    """Make a few rows and print how long all will take."""
+    from haystack_lrl.synthesis.making import estimate
+
+    click.echo(estimate(items, making, total, usage))
 
 
 def _model_specs(

@@ -208,6 +208,11 @@ def _row(request: Request, result: Answer | Unusable) -> Pair | Rejected:
     return Pair(result["query"], pair.passage, id=pair.id, source=pair.source)
 
 
+def wanted_queries(settings: AskSettings, passages: int) -> int:
+    """Return how many queries are asked for about that many passages, before long ones are parted."""
+    return min(settings.sample or passages, passages) * settings.per_passage
+
+
 def ask_file(
     passages: Iterable[Passage], output: Path, asker: Asker, *, total: int | None = None, progress: bool = True
 ) -> Counts:
@@ -220,5 +225,5 @@ def ask_file(
     if settings.sample and total is None:
         raise ValueError("sampling must know how many passages there are: give total")
     wanted = requests(passages, settings, asker.language, asker.seed, total)
-    count = min(settings.sample or total, total) * settings.per_passage if total else None
+    count = wanted_queries(settings, total) if total else None
     return make_file(wanted, asker.making(), output, asker.identity, total=count, what="ask", progress=progress)

@@ -142,11 +142,13 @@ def make_file(
     return counts
 
 
-def estimate(items: Iterable[Item], making: Making[Item, Result, Made], total: int, usage: Mapping[str, int]) -> str:
+def estimate(
+    items: Iterable[Item], making: Making[Item, Result, Made], total: int, usage: Callable[[], Mapping[str, int]]
+) -> str:
     """Make a few rows, keep none, and say how long all will take.
 
     :param total: how many items there are.
-    :param usage: the tokens that the maker counts; empty for makers that count none.
+    :param usage: returns the tokens that the maker counted; nothing for makers that count none.
     """
     sample = list(itertools.islice(items, _SAMPLE))
     if not sample:
@@ -158,8 +160,9 @@ def estimate(items: Iterable[Item], making: Making[Item, Result, Made], total: i
         f"{60 / seconds:,.0f} rows per minute, measured on {len(sample)} rows, {rejected} of which were rejected",
         f"{span(total * seconds)} for {total:,} rows",
     ]
+    used = usage()
     for name in ("prompt_tokens", "completion_tokens"):
-        if count := usage.get(name):
+        if count := used.get(name):
             lines.append(
                 f"{count / len(sample) * total:,.0f} {name.replace('_', ' ')} ({count / len(sample):.0f} a row)"
             )

@@ -7,6 +7,7 @@ on other languages for English sentences, so that the model only has to read the
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -106,6 +107,11 @@ class TripletMaker:
             "files": self._files,
             "gate": asdict(self._gate.settings) if self._gate else None,
         }
+
+    @property
+    def usage(self) -> Counter[str]:
+        """Requests and tokens so far, of both models where there are two."""
+        return sum((model.usage for model in set(self.models.values())), Counter())
 
     def making(self) -> Making[Passage, Result, Triplet | Rejected]:
         """Return how anchors become rows of a store."""

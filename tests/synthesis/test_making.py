@@ -68,13 +68,13 @@ def test_without_a_store_items_give_rows_in_order():
 
 def test_an_estimate_makes_eight_rows_of_any_number():
     made = []
-    text = estimate((f"odd {n}" for n in itertools.count()), making(made), 800, {"prompt_tokens": 80})
+    text = estimate((f"odd {n}" for n in itertools.count()), making(made), 800, lambda: {"prompt_tokens": 80})
     assert len(made) == 8
     assert "8 of which were rejected" in text
     assert "800 rows" in text
     assert "8,000 prompt tokens (10 a row)" in text
     with pytest.raises(InputError, match="nothing to estimate from"):
-        estimate([], making([]), 0, {})
+        estimate([], making([]), 0, dict)
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(5, "5 s"), (300, "5 min"), (7200, "2.0 h")])

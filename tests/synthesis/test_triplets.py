@@ -138,6 +138,16 @@ def test_what_the_user_can_mend():
         TripletSettings(exemplars=9)
 
 
+def test_an_estimate_counts_the_tokens_of_both_models():
+    positive, negative = writer("Jen la domo"), writer("Ne jen la domo")
+    maker = TripletMaker(positive, EPO, TripletSettings("composed"), negative=negative)
+    list(make(ANCHORS[:3], maker.making()))
+    assert maker.usage["requests"] == 6
+    assert maker.usage["prompt_tokens"] == positive.usage["prompt_tokens"] + negative.usage["prompt_tokens"] > 0
+    alone = TripletMaker(positive, EPO)
+    assert alone.usage == positive.usage
+
+
 def test_what_is_written_is_english_for_xl_lora_alone():
     assert written_language(TripletSettings("xl-lora"), EPO) == ENG
     assert written_language(TripletSettings("composed"), EPO) == EPO
