@@ -150,12 +150,12 @@ class Parts:
         """Return the base with the words of pairs, documents and, where it can be made, the dictionary."""
         if not self.options.reverse:
             return self.documented()
-        pairs, documents = self.data.split.train, self.documents
-        known = dictionary_of(self.base(), self.data, self.options.reverse)
-        return kept(
-            self.work / "dictionary",
-            lambda: grow_vocabulary(self.base(), pairs, dictionary=known, documents=documents)[0],
-        )
+
+        def make() -> SentenceTransformer:
+            known = dictionary_of(self.base(), self.data, self.options.reverse)
+            return grow_vocabulary(self.base(), self.data.split.train, dictionary=known, documents=self.documents)[0]
+
+        return kept(self.work / "dictionary", make)
 
     def trained(self, start: Make, name: str, usual: Trainer) -> SentenceTransformer:
         """Return a model trained on the pairs."""

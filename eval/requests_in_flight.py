@@ -4,9 +4,10 @@ Usage:
     LLAMA_SERVER=PATH python eval/requests_in_flight.py --model FILE.gguf --output eval/results/requests_in_flight.json
     LLAMA_SERVER=PATH python eval/requests_in_flight.py --model FILE.gguf --width 1024 --output ...
 
-`--width` makes a Llama of random weights in 16 bits that wide, with FILE's tokenizer, since a model of a few hundred
+`--width` makes a Llama of random bfloat16 weights that wide, with FILE's tokenizer, since a model of a few hundred
 thousand weights spends its time outside of what slots share: the reading of the weights, once a token for all slots.
-What a model says costs as much as what another says, where answers have one length. (Needs pip install gguf.)
+What a model says costs as much as what another says, where answers have one length. (Needs pip install gguf.) Questions
+begin alike, as the prompts of the commands do.
 
 llama-server runs with 4 slots on this machine. The loop asks one question, waits for the answer and asks the next, as
 a `for` over a ChatGenerator does; `in flight` is what the commands do. Rounds alternate. Answers have a fixed number
@@ -35,8 +36,9 @@ _LAYERS = 8
 
 
 def widen(model: Path, width: int, folder: Path) -> Path:
-    """Save a Llama of random 16-bit weights with another one's tokenizer."""
-    from gguf import GGUFReader, GGUFValueType, GGUFWriter
+    """Save a Llama of random bfloat16 weights with another one's tokenizer."""
+    from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter
+    from gguf.quants import quantize
 
     path = folder / f"random-{width}.gguf"
     writer = GGUFWriter(path, "llama")
@@ -61,7 +63,9 @@ def widen(model: Path, width: int, folder: Path) -> Path:
     rng = np.random.default_rng(0)
 
     def add(name: str, *size: int) -> None:
-        writer.add_tensor(name, (rng.standard_normal(size, dtype=np.float32) * width**-0.5).astype(np.float16))
+        weights = rng.standard_normal(size, dtype=np.float32) * width**-0.5
+        kind = GGMLQuantizationType.BF16
+        writer.add_tensor(name, quantize(weights, kind), raw_dtype=kind)
 
     add("token_embd.weight", tokens, width)
     add("output.weight", tokens, width)
@@ -86,7 +90,7 @@ def rows_per_second(chat: ChatModel, workers: int, rows: int, first: int) -> flo
     model = ChatModel(chat.generator, model=chat.identity, workers=workers)
     start = time.monotonic()
     for _ in model.answers(
-        Question(f"{n} {'Once upon a time there was a cat. ' * 6}") for n in range(first, first + rows)
+        Question(f"{'Once upon a time there was a cat. ' * 6} {n}") for n in range(first, first + rows)
     ):
         pass
     return rows / (time.monotonic() - start)
@@ -124,7 +128,9 @@ def main() -> None:
         "date": time.strftime("%Y-%m-%d"),
         "machine": describe_machine(),
         "versions": {n: version(n) for n in ("haystack-ai", "openai")} | {"python": sys.version.split()[0]},
-        "model": f"random weights, width {options.width}, {_LAYERS} layers" if options.width else options.model.name,
+        "model": f"random bfloat16 weights, width {options.width}, {_LAYERS} layers"
+        if options.width
+        else options.model.name,
         "slots": SLOTS,
         "rows": options.rows,
         "tokens": options.tokens,
