@@ -39,6 +39,21 @@ def test_alignment_survives_words_that_were_dropped(pairs):
     assert np.mean(right) > 0.95
 
 
+def test_a_word_seen_once_learns_from_words_that_begin_alike():
+    seen = [("tramvaj", "tram"), ("biciklo", "bicycle"), ("aviadil", "plane"), ("trotuar", "pavement")]
+    rows = [
+        (f"{own}{end} {other}{end}", f"{source} {target}")
+        for end in ("o", "oj", "on")
+        for own, source in seen
+        for other, target in seen
+        if other != own
+    ]
+    once = Pair("", "tramvajista aviadilisto", english_passage="plane tram")  # in the other order, and seen only here
+    pairs = [Pair("", own, english_passage=english) for own, english in rows] + [once]
+    found = {entry.word: entry.english[0][0] for entry in align(pairs, str.split, rarest=1)}
+    assert (found["tramvajista"], found["aviadilisto"]) == ("tram", "plane")
+
+
 def test_rare_words_are_left_out():
     once = [Pair("ab", "ab cd", english_query="x", english_passage="x y")]
     assert {entry.word for entry in align(once, str.split)} == {"ab"}
