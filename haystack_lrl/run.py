@@ -4,6 +4,7 @@ import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,6 @@ class Adaptation:
         self.run = run
         self.recipe = run.recipe
         self.language: Language = language(run.recipe.language)
-        self._known_split: Split | None = None
 
     def stages(self) -> list[tuple[str, str]]:
         """Return (stage, artefact) in order, without the stages that the recipe leaves out."""
@@ -118,7 +118,7 @@ class Adaptation:
         scorer = None
         if settings.thresholds != "none":
             model = load_model(settings.scorer) if settings.scorer else self._base()
-            prompts = model_prompts(model) if settings.scorer else self._prompts(model)
+            prompts = model_prompts(model) if settings.scorer else self._prompts
             scorer = SentenceEncoder(model, prompts=prompts, max_length=settings.max_length)
         counts = filter_file(
             self.run.path("pairs.jsonl"),
@@ -138,7 +138,7 @@ class Adaptation:
     def mine(self) -> dict[str, Any]:
         """Training pairs to triplets.jsonl, with a review sheet beside it."""
         counts = mine_file(
-            self._split().train,
+            self._split.train,
             self.run.path("triplets.jsonl"),
             teacher_of(self.recipe, self._base, progress=self.run.progress),
             self.recipe.mining,
@@ -149,7 +149,7 @@ class Adaptation:
 
     def tokenizer(self) -> dict[str, Any]:
         """Say how the base's tokenizer cuts the language, before anything is trained: tokenizer.json."""
-        sample = [pair for pair in self._split().train[:_REPORTED] if pair.english_passage]
+        sample = [pair for pair in self._split.train[:_REPORTED] if pair.english_passage]
         report = tokenizer_report(self._base(), (p.passage for p in sample), (p.english_passage for p in sample))
         logger.info("%s", report.to_text())
         write_json(self.run.path("tokenizer.json"), report.to_json())
@@ -157,28 +157,28 @@ class Adaptation:
 
     def grow(self) -> dict[str, Any]:
         """Give the base the words of the training pairs: grown/, which is the base itself where that is not needed."""
-        base, facts = with_vocabulary(self._base(), self.recipe, self._split())
+        base, facts = with_vocabulary(self._base(), self.recipe, self._split)
         self._save(base, "grown", "before training, with the words of the language")
         return facts
 
     def settle(self) -> dict[str, Any]:
         """Train the vectors of the new words and nothing else: settled/, whose English is that of the base."""
-        split, model, facts = self._split(), load_model(self.run.path("grown")), {}
+        model, facts = load_model(self.run.path("grown")), {}
         if self.run.manifest()["stages"]["grow"]["vocabulary"]:
             rate = self.recipe.training.words_rate
             settings = replace(self.recipe.training, method="new-words", learning_rate=rate)
-            result = replace(self._trainer(model, split), settings=settings).train(model, self._rows(split), "settled")
+            result = replace(self._trainer(), settings=settings).train(model, self._rows(), "settled")
             facts = {"settling": result.to_json()}
         self._save(model, "settled", "before training, with the words of the language, their vectors trained alone")
         return facts
 
     def train(self) -> dict[str, Any]:
         """Training pairs or triplets to adapted/, after a look for test texts among them."""
-        split = self._split()
+        split = self._split
         tasks = self._tasks(split)
         leaks = check_leaks(self.recipe, [*split.train, *split.dev, *(row.pair for task in tasks for row in task.rows)])
-        trainer = replace(self._trainer(self._start(), split), tasks=tasks)
-        model, summary = trainer.train_soup(self._start, self._rows(split), "adapted", self.recipe.merge.soup)
+        trainer = replace(self._trainer(), tasks=tasks)
+        model, summary = trainer.train_soup(self._start, self._rows(), "adapted", self.recipe.merge.soup)
         self._save(model, "adapted", "before merging with the base")
         sources = count_sources(split.train)
         return {"split": split.sizes(), "sources": sources, "leaks": leaks, "training": summary}
@@ -186,7 +186,7 @@ class Adaptation:
     def merge(self) -> dict[str, Any]:
         """Average base and adapted/ to model/, with the weight that does best on the dev pairs."""
         base = self._start()
-        trainer = self._trainer(base, self._split())
+        trainer = self._trainer()
         result = trainer.merge(base, load_model(self.run.path("adapted")), self.recipe.merge)
         self._save(base, "model", f"merged with the base at weight {result.chosen:g}")
         trainer.forget("adapted")
@@ -194,9 +194,9 @@ class Adaptation:
 
     def control(self) -> dict[str, Any]:
         """Train on the same pairs left in English: alike in all else, the dev pairs in the language included."""
-        split, soup = self._split(), self.recipe.merge.soup
+        split, soup = self._split, self.recipe.merge.soup
         settings = replace(self.recipe.training, loss="contrastive", teacher=None)  # English needs no English teacher
-        trainer = replace(self._trainer(self._base(), split), settings=settings)
+        trainer = replace(self._trainer(), settings=settings)
         model, summary = trainer.train_soup(self._base, as_rows(split.train, english=True), "control", soup)
         base = self._base()
         merge_at(base, model, self._merge_weight())
@@ -206,15 +206,14 @@ class Adaptation:
 
     def curve(self) -> dict[str, Any]:
         """Training sets of the sizes asked for to curve.json: nDCG@10 per query of the first test set."""
-        split, soup = self._split(), self.recipe.merge.soup
+        split, soup = self._split, self.recipe.merge.soup
         test_set = primary_test_set(self.recipe, split)
         values: dict[str, list[float]] = {}
         for size in self.recipe.evaluation.curve:
-            base = self._start()
-            trainer = self._trainer(base, split)
-            model, _ = trainer.train_soup(self._start, self._rows(split)[:size], f"curve-{size}", soup)
+            base, trainer = self._start(), self._trainer()
+            model, _ = trainer.train_soup(self._start, self._rows()[:size], f"curve-{size}", soup)
             merge_at(base, model, self._merge_weight())
-            encoder = SentenceEncoder(base, prompts=self._prompts(base), progress=self.run.progress)
+            encoder = SentenceEncoder(base, prompts=self._prompts, progress=self.run.progress)
             run = dense_run(test_set, encoder, split=self.recipe.evaluation.split).run
             values[str(min(size, len(split.train)))] = measure(test_set, run)[PRIMARY].tolist()
             trainer.forget(f"curve-{size}")
@@ -223,7 +222,7 @@ class Adaptation:
 
     def evaluate(self) -> dict[str, Any]:
         """Everything to metrics.json and report.html."""
-        metrics = measure_run(self.run, self._split(), self._base())
+        metrics = measure_run(self.run, self._split, self._base())
         write_report(self.run.path("report.html"), metrics)
         card = model_card(self.recipe.to_tree(), self.run.manifest(), f"merged at {self._merge_weight():g}", metrics)
         with writing(self.run.path("model") / "README.md") as file:
@@ -254,16 +253,13 @@ class Adaptation:
     def _changes_vocabulary(self) -> bool:
         return self.recipe.vocabulary != "none" or self.recipe.trim
 
-    def _prompts(self, base: SentenceTransformer) -> Mapping[Role, str]:
-        return prompts_of(self.recipe, base)
+    @cached_property
+    def _prompts(self) -> Mapping[Role, str]:
+        return prompts_of(self.recipe, self._base())
 
+    @cached_property
     def _split(self) -> Split:
-        """Return the same split at every call: it depends on the kept pairs and the seed alone."""
-        if self._known_split is None:
-            self._known_split = self._new_split()
-        return self._known_split
-
-    def _new_split(self) -> Split:
+        """The same in every process: it depends on the kept pairs and the seed alone."""
         settings = self.recipe.evaluation
         pairs = list(read_pairs(self.run.path("kept.jsonl")))
         if self.recipe.passages:
@@ -274,15 +270,15 @@ class Adaptation:
         split = split_pairs(pairs, dev=dev, held_out=held_out, seed=self.recipe.seed)
         return with_dev(split, Path(settings.dev_pairs)) if settings.dev_pairs else split
 
-    def _rows(self, split: Split) -> list[Triplet]:
+    def _rows(self) -> list[Triplet]:
         mined = self.run.path("triplets.jsonl")
-        return list(read_triplets(mined)) if self.recipe.mining.negatives else as_rows(split.train)
+        return list(read_triplets(mined)) if self.recipe.mining.negatives else as_rows(self._split.train)
 
-    def _trainer(self, base: SentenceTransformer, split: Split) -> Trainer:
+    def _trainer(self) -> Trainer:
         return Trainer(
-            prompts=self._prompts(base),
+            prompts=self._prompts,
             settings=self.recipe.training,
-            dev=DevSet.of(split, self.language, self.recipe.merge.retention),
+            dev=DevSet.of(self._split, self.language, self.recipe.merge.retention),
             seed=self.recipe.seed,
             checkpoints=self.run.path("checkpoints"),
             progress=self.run.progress,
@@ -290,11 +286,11 @@ class Adaptation:
 
     def _tasks(self, split: Split) -> list[Task]:
         unseen = {pair.group for pair in (*split.dev, *split.held_out)}
-        return read_mixture(self.recipe.mixture, self._prompts(self._base()), unseen) if self.recipe.mixture else []
+        return read_mixture(self.recipe.mixture, self._prompts, unseen) if self.recipe.mixture else []
 
     def _merge_weight(self) -> float:
         return float(self.run.manifest()["stages"]["merge"]["merge"]["chosen"])
 
     def _save(self, model: SentenceTransformer, name: str, what: str) -> None:
         card = model_card(self.recipe.to_tree(), self.run.manifest(), what, None)
-        save_model(model, self.run.path(name), self._prompts(model), card)
+        save_model(model, self.run.path(name), self._prompts, card)
