@@ -1,8 +1,6 @@
 """A Haystack document store on OpenSearch for one language and one model, and its renewal without downtime."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,8 +12,8 @@ import haystack_lrl
 from haystack_lrl.languages.table import Language
 from haystack_lrl.languages.table import language as look_up
 from haystack_lrl.records.errors import InputError
-from haystack_lrl.records.fingerprint import fingerprint
 from pipelines.server import Server
+from pipelines.spaces import VectorSpace, vector_space
 from pipelines.text_fields import text_mapping, text_settings
 
 LAYOUT = 1
@@ -24,38 +22,6 @@ LAYOUT = 1
 Engine = Literal["lucene", "faiss"]
 
 _META = "haystack_lrl"
-_DIMENSIONS = ("out_features", "embedding_dimension", "word_embedding_dimension")
-
-
-@dataclass(frozen=True, slots=True)
-class VectorSpace:
-    """Which model the vectors of an index come from.
-
-    :param fingerprint: of the model's files, as `haystack_lrl.records.fingerprint` has it.
-    :param dimension: numbers in a vector.
-    """
-
-    fingerprint: str
-    dimension: int
-
-
-def vector_space(model: Path) -> VectorSpace:
-    """Read from a SentenceTransformer's folder which vectors it makes, without loading it.
-
-    :raises InputError: when the folder is not a SentenceTransformer, or does not say its dimension.
-    """
-    modules = model / "modules.json"
-    if not modules.is_file():
-        raise InputError(f"{model} is not a SentenceTransformer's folder: it has no modules.json.")
-    dimension = 0
-    for module in json.loads(modules.read_text(encoding="utf-8")):
-        config = model / module["path"] / "config.json"
-        if module["path"] and config.is_file():
-            known = json.loads(config.read_text(encoding="utf-8"))
-            dimension = next((known[name] for name in _DIMENSIONS if name in known), dimension)
-    if not dimension:
-        raise InputError(f"{model} does not say how long its vectors are: give a VectorSpace in place of the folder.")
-    return VectorSpace(fingerprint(model), dimension)
 
 
 def index_name(name: str, language: str, space: VectorSpace) -> str:
@@ -80,6 +46,8 @@ def index_mappings(language: Language, space: VectorSpace, engine: Engine) -> di
             "content": text_mapping(language),
             "embedding": {"type": "knn_vector", "dimension": space.dimension, "method": method},
         },
+        # a title that looks like a date would make all others wrong
+        "date_detection": False,
         # a keyword of over 32,766 bytes would make the server refuse the whole document
         "dynamic_templates": [
             {"strings": {"match_mapping_type": "string", "mapping": {"type": "keyword", "ignore_above": 8191}}}

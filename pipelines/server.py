@@ -105,7 +105,8 @@ class Server:
         if isinstance(error, AuthorizationException):
             return InputError(
                 f"{where} does not allow this user to do that{_reason(error)}: searching takes the rights read, "
-                "indices:admin/get and indices:admin/mappings/get, indexing takes crud and create_index too."
+                "indices:admin/get and indices:admin/mappings/get, indexing takes crud, create_index "
+                "and cluster_composite_ops too."
             )
         if isinstance(error, SSLError):
             return InputError(

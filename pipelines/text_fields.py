@@ -19,16 +19,6 @@ _RUN_WEIGHT, _PAIR_WEIGHT = 0.5, 0.3  # a word has many runs, and each adds to t
 _WORDS_ASKED, _RUNS_ASKED = 200, 600
 _MARKS = ["non_spacing_mark", "combining_spacing_mark"]  # vowel signs of Indic scripts, tone marks
 
-_LONGEST_QUERY = 1000  # characters, and so at most as many tokens of a built-in analyzer, which cannot be limited
-
-
-def fit_query(query: str) -> str:
-    """Return a query without surrounding blanks and cut to what the server takes with any language's analyzer.
-
-    The default fields limit themselves; with a built-in analyzer the server refuses more than 1,024 words.
-    """
-    return query.strip()[:_LONGEST_QUERY]
-
 
 def text_settings(language: Language, *, built_in: bool = True) -> dict[str, Any]:
     """Return the index settings for the text fields: which are searched, with weights, and their analyzers.

@@ -29,6 +29,13 @@ _COMMANDS = {
     "merge": ("stages", "Average base and adapted weights."),
     "export": ("export", "Write a model for OpenVINO or ONNX Runtime, if the language bears it."),
     "evaluate": ("evaluate", "Measure models, BM25 and the hybrid on a test set."),
+    "compare": ("compare", "Compare any number of systems, with tests of every pair."),
+    "make-test-set": ("make_test_set", "Make a test set of your own documents, with a sheet for a native speaker."),
+    "review-test-set": ("make_test_set", "Apply a native speaker's verdicts to a made test set."),
+    "index": ("index", "Put files where they can be searched: in memory or OpenSearch."),
+    "search": ("search", "Ask an index by words, by vectors or by both."),
+    "ask-rag": ("rag", "Answer a question from the documents of an index, with sources."),
+    "serve": ("serve", "Serve search and answers over HTTP, with a web page."),
 }
 
 

@@ -1,0 +1,1 @@
+"""What you deploy: indexing, search and answering over a document store."""
