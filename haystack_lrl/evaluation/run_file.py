@@ -1,4 +1,4 @@
-"""Rankings that another program wrote, in TREC's form."""
+"""Rankings in TREC's form: those of another program, and ours for another program."""
 
 import math
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from haystack_lrl.evaluation.runs import Run
 from haystack_lrl.evaluation.testset import TestSet
 from haystack_lrl.records.errors import InputError
-from haystack_lrl.records.jsonl import read_lines
+from haystack_lrl.records.jsonl import read_lines, writing
 
 
 def read_run(path: Path, test_set: TestSet) -> Run:
@@ -33,6 +33,21 @@ def read_run(path: Path, test_set: TestSet) -> Run:
             raise InputError(f"{where} ranks the document {document!r} again for {query!r}: keep one of the lines.")
         run[query][document] = score
     return run
+
+
+def write_run(path: Path, run: Run, tag: str = "haystack-lrl") -> None:
+    """Write lines of `query Q0 document rank score tag`, complete or not at all, each ranking best first.
+
+    :raises InputError: for an id with a blank in it, which the form cannot hold.
+    """
+    with writing(path) as file:
+        for query, scores in run.items():
+            ranking = sorted(scores.items(), key=lambda item: -item[1])
+            for rank, (document, score) in enumerate(ranking, start=1):
+                for name in (query, document):
+                    if len(name.split()) != 1:
+                        raise InputError(f"The id {name!r} has a blank in it, which a TREC run cannot hold: rename it.")
+                file.write(f"{query} Q0 {document} {rank} {score!r} {tag}\n")
 
 
 def _number(text: str, where: str) -> float:

@@ -1,0 +1,5 @@
+"""Haystack joiners of rankings by words and by meaning."""
+
+from haystack_integrations.components.joiners.lrl.document_joiner import LRLDocumentJoiner
+
+__all__ = ["LRLDocumentJoiner"]
