@@ -18,11 +18,11 @@ BACKENDS: tuple[Backend, ...] = ("torch", "torch-bf16", "openvino", "onnx", "aut
 EXPORTS = "exports"
 """The folder beside a model that holds a folder for each of its exports: `runs/epo/model`, `runs/epo/exports/*`."""
 
-# by a short trial of eval/export_speed.py on one core with AVX512-BF16: 4.4, 2.9, 3.1, 1.6, 1.3, 2.6 times stock
+# by eval/embedder_speed.py on one core with AVX512-BF16; fp32 and ONNX by a short trial: 1.6, 1.3, 2.6 times stock
 _FASTEST: tuple[Format, ...] = (
     "openvino-int8",
-    "openvino-bf16",
     "openvino-int8-weights",
+    "openvino-bf16",
     "openvino-fp32",
     "onnx-fp32",
     "onnx-int8",

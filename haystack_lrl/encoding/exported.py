@@ -27,6 +27,7 @@ OUTPUT = "sentence_embedding"
 _VERSION = 1
 _CHUNK = 4096  # texts sorted at a time: little padding is left, and memory does not grow with the corpus
 _BATCH_TOKENS = 1024  # padding included; on one core the fastest of 256 to 8,192, since activations stay in its cache
+_CHARACTERS = 8  # of a token, more than most have: the head of a long text that is tokenised first
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ class Graph(Protocol):
     """Its inputs: `input_ids`, `attention_mask` and, in some models, `token_type_ids`."""
     alone: bool
     """Whether texts must not share a batch, since a text's vector would depend on its neighbours."""
+    step: int
+    """A text by itself is padded to a multiple of so many tokens."""
 
     def run(self, batches: Iterable[Inputs]) -> list[Vectors]:
         """Return the vectors of each batch, in order, not normalised; every input is of shape (texts, tokens)."""
@@ -132,7 +135,7 @@ class ExportedEncoder:
         return vectors
 
     def _encode(self, texts: Sequence[str], vectors: Vectors) -> None:
-        tokens = self._tokens(texts, truncation=True, max_length=self.max_length)
+        tokens = self._cut_tokens(texts)
         batches = list(by_length([len(ids) for ids in tokens], self._batch_tokens))
         outputs = self.graph.run(self._inputs([tokens[row] for row in rows]) for rows in batches)
         for rows, output in zip(batches, outputs, strict=True):
@@ -140,13 +143,35 @@ class ExportedEncoder:
 
     def _inputs(self, tokens: Sequence[Sequence[int]]) -> Inputs:
         """Pad on the right, whatever the tokenizer does: on the left, positions would depend on the other texts."""
-        shape = (len(tokens), max(map(len, tokens)))
+        longest = max(map(len, tokens))
+        if len(tokens) == 1:
+            longest = max(longest, min(self.max_length, -(-longest // self.graph.step) * self.graph.step))
+        shape = (len(tokens), longest)
         ids = np.full(shape, self.tokenizer.pad_token_id or 0, dtype=np.int64)
         mask = np.zeros(shape, dtype=np.int64)
         for row, own in enumerate(tokens):
             ids[row, : len(own)], mask[row, : len(own)] = own, 1
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros(shape, dtype=np.int64)}
         return {name: inputs[name] for name in self.graph.names}
+
+    def _cut_tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the tokens that the model reads of each text, without tokenising all of a long one.
+
+        Tokens do not cross white space, so that a head which fills the model's input gives those of the whole text.
+        """
+        heads = [_head(text, self.max_length * _CHARACTERS) for text in texts]
+        if self.tokenizer.truncation_side != "right":
+            heads = list(texts)
+        tokens = self._tokens(heads, truncation=True, max_length=self.max_length)
+        short = [
+            row
+            for row, (head, text, ids) in enumerate(zip(heads, texts, tokens, strict=True))
+            if len(head) < len(text) and len(ids) < self.max_length
+        ]
+        whole = self._tokens([texts[row] for row in short], truncation=True, max_length=self.max_length)
+        for row, ids in zip(short, whole, strict=True):
+            tokens[row] = ids
+        return tokens
 
     def _tokens(self, texts: Sequence[str], **settings: Any) -> list[list[int]]:  # noqa: ANN401 - the tokenizer's
         if not texts:
@@ -164,6 +189,14 @@ class ExportedEncoder:
         """Tokens of text that a passage may have before the model cuts it."""
         special = self.tokenizer.num_special_tokens_to_add()
         return self.max_length - int(special) - self.token_counts([self.prompts["passage"]])[0]
+
+
+def _head(text: str, size: int) -> str:
+    """Return whole words of at most so many characters; the text where there is no white space to cut at."""
+    if len(text) <= size:
+        return text
+    end = max(text.rfind(" ", 0, size), text.rfind("\n", 0, size))
+    return text[:end] if end > 0 else text
 
 
 def unit(vectors: Vectors) -> Vectors:

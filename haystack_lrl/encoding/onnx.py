@@ -31,6 +31,7 @@ class ONNXGraph:
         except (faults.Fail, faults.InvalidProtobuf, faults.InvalidGraph, faults.RuntimeException) as error:
             raise InputError(f"ONNX Runtime cannot load {path}, which is damaged: export the model again.") from error
         self.alone = alone
+        self.step = 1
         self.names = frozenset(put.name for put in self._session.get_inputs())
 
     def run(self, batches: Iterable[Inputs]) -> list[Vectors]:

@@ -1,17 +1,23 @@
 """Exact search: no approximate index, so that no index noise enters a measurement."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
 from haystack_lrl.encoding.encoder import Vectors
+from haystack_lrl.encoding.nearest import Nearest, block_length
 
-_CHUNK_FLOATS = 32 * 2**20  # scores held at a time: 128 MiB
+_QUERIES = 1024  # searched at a time: enough to keep the matrix product busy
 
 
 def top_k(
     queries: Vectors, passages: Vectors, k: int, starts: npt.NDArray[np.intp] | None = None
 ) -> tuple[Vectors, npt.NDArray[np.intp]]:
     """Return the k best documents of every query by inner product, best first, ties by position.
+
+    Memory beyond the vectors and the result: a block of scores, and some 50 bytes for each of k places of 1,024
+    queries.
 
     :param queries: shape (queries, dimensions).
     :param passages: shape (passages, dimensions).
@@ -23,24 +29,26 @@ def top_k(
     k = min(k, documents)
     scores = np.empty((len(queries), k), dtype=np.float32)
     found = np.empty((len(queries), k), dtype=np.intp)
-    step = max(1, _CHUNK_FLOATS // max(1, len(passages)))
-    for start in range(0, len(queries), step):
-        chunk = queries[start : start + step] @ passages.T
-        if starts is not None:
-            chunk = np.maximum.reduceat(chunk, starts, axis=1)
-        scores[start : start + step], found[start : start + step] = _best(chunk, k)
+    for start in range(0, len(queries) if k else 0, _QUERIES):
+        some = queries[start : start + _QUERIES]
+        nearest = Nearest(len(some), k)
+        for first, block in _blocks(some, passages, starts):
+            nearest.add(first, block)
+        scores[start : start + _QUERIES], found[start : start + _QUERIES] = nearest.scores, nearest.found
     return scores, found
 
 
-def _best(scores: Vectors, k: int) -> tuple[Vectors, npt.NDArray[np.intp]]:
-    """Return the k highest of each row, best first; equal scores in order of position."""
-    if k < scores.shape[1]:
-        candidates = np.sort(np.argpartition(-scores, k - 1, axis=1)[:, :k], axis=1)
-        last = np.take_along_axis(scores, candidates, axis=1).min(axis=1, keepdims=True)
-        for row in np.flatnonzero((scores >= last).sum(axis=1) > k):  # which of the equal ones is left out is chance
-            candidates[row] = np.sort(np.argsort(-scores[row], kind="stable")[:k])
-    else:
-        candidates = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
-    values = np.take_along_axis(scores, candidates, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    return np.take_along_axis(values, order, axis=1), np.take_along_axis(candidates, order, axis=1)
+def _blocks(queries: Vectors, passages: Vectors, starts: npt.NDArray[np.intp] | None) -> Iterator[tuple[int, Vectors]]:
+    """Yield (number of the block's first document, scores of shape (queries, documents of the block))."""
+    step = block_length(len(queries))
+    if starts is None:
+        for first in range(0, len(passages), step):
+            yield first, queries @ passages[first : first + step].T
+        return
+    ends = np.append(starts[1:], len(passages))
+    first = 0
+    while first < len(starts):  # a block holds whole documents, and at least one
+        last = max(first + 1, int(np.searchsorted(ends, starts[first] + step, side="right")))
+        block = queries @ passages[starts[first] : ends[last - 1]].T
+        yield first, np.maximum.reduceat(block, starts[first:last] - starts[first], axis=1)
+        first = last

@@ -121,3 +121,17 @@ def test_nothing_is_reported_to_the_makers_of_openvino(tiny_model, tmp_path, mon
     export(tiny_model, tmp_path / "export", "openvino-fp32")
     assert not [arguments for consent, arguments in sent if consent]
     assert dict(os.environ) == before
+
+
+def test_a_query_by_itself_has_the_vector_it_has_among_others(folder, model):
+    encoder = load_exported(folder)
+    expected = model.encode_query(TEXTS, normalize_embeddings=True)
+    for text, vector in zip(TEXTS, expected, strict=True):
+        np.testing.assert_allclose(encoder.encode([text], "query")[0], vector, atol=1e-6)
+
+
+def test_a_query_is_padded_to_shapes_that_come_again(folder):
+    encoder = load_exported(folder)
+    widths = [encoder._inputs([[5] * length])["input_ids"].shape[1] for length in (1, 16, 17, encoder.max_length)]
+    assert widths == [16, 16, min(32, encoder.max_length), encoder.max_length]
+    assert encoder._inputs([[5], [5] * 7])["input_ids"].shape == (2, 7)

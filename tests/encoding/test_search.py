@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from haystack_lrl.encoding import search
+from haystack_lrl.encoding import nearest, search
 from haystack_lrl.encoding.search import top_k
 
 
@@ -46,12 +46,16 @@ def test_a_document_scores_as_its_best_passage(k):
     assert_found(top_k(queries, passages, k, starts), brute_force(best, k))
 
 
-def test_chunks_of_queries_change_nothing(monkeypatch):
+@pytest.mark.parametrize("floats", [1, 50 * 3, 7 * 11])
+@pytest.mark.parametrize("some", [1, 7, 1024])
+@pytest.mark.parametrize("split", [False, True])
+def test_blocks_and_chunks_change_nothing(monkeypatch, floats, some, split):
     queries, passages = whole_numbers(1, 50, 4), whole_numbers(2, 70, 4)
-    whole = top_k(queries, passages, 10)
-    for floats in (1, 70, 70 * 7):  # one query at a time, one, seven
-        monkeypatch.setattr(search, "_CHUNK_FLOATS", floats)
-        assert_found(top_k(queries, passages, 10), whole)
+    starts = np.array([0, 1, 5, 6, 30, 31, 32, 69]) if split else None
+    whole = top_k(queries, passages, 10, starts)
+    monkeypatch.setattr(nearest, "BLOCK_FLOATS", floats)
+    monkeypatch.setattr(search, "_QUERIES", some)
+    assert_found(top_k(queries, passages, 10, starts), whole)
 
 
 @pytest.mark.parametrize(("queries", "passages"), [(0, 5), (3, 0), (0, 0)])
