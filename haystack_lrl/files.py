@@ -13,12 +13,14 @@ from haystack_lrl.adaptation.saving import save_model
 from haystack_lrl.curation.mixture import read_mixture
 from haystack_lrl.curation.split import split_pairs
 from haystack_lrl.encoding.encoder import SentenceEncoder, load_model
+from haystack_lrl.evaluation.benchmarks.catalog import open_test_set
+from haystack_lrl.evaluation.leaks import check_leaks, leak_warnings
+from haystack_lrl.evaluation.ranked import bm25_system, hybrid_system
 from haystack_lrl.evaluation.systems import score
-from haystack_lrl.evaluation.testset import load_test_set
 from haystack_lrl.languages.table import language
-from haystack_lrl.measure import bm25_system, dense_system, hybrid_system
+from haystack_lrl.measure import dense_system
 from haystack_lrl.recipe import Recipe
-from haystack_lrl.records.pair import Triplet, read_triplets
+from haystack_lrl.records.pair import Triplet, read_pairs, read_triplets
 from haystack_lrl.stages import DevSet, Trainer, prompts_of
 
 
@@ -73,17 +75,25 @@ def merge_files(pairs: Path, adapted: Sequence[Path], output: Path, recipe: Reci
 
 
 def evaluate_models(
-    folder: Path,
+    place: str | Path,
     code: str,
     base_model: str,
     models: Sequence[str],
     *,
     hybrid_weight: float,
     split: bool,
+    training: Path | None = None,
+    allow_leaks: bool = False,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Measure BM25, the base, the models, and the hybrid of BM25 and the last model, as metrics.json holds it."""
-    test_set = load_test_set(folder, code)
+    """Measure BM25, the base, the models, and the hybrid of BM25 and the last model, as metrics.json holds it.
+
+    :param place: a BEIR folder, or `NAME:FOLDER` of a retrieval benchmark.
+    :param training: pairs that the models were trained on.
+    :raises InputError: when the test set holds texts of the training pairs, unless that is allowed.
+    """
+    test_set = open_test_set(place, code)
+    found = check_leaks([test_set], read_pairs(training), allow=allow_leaks) if training else {}
     lexical = bm25_system(test_set)
     names = {"base": base_model, **{str(model): str(model) for model in models}}
     dense = [
@@ -97,6 +107,7 @@ def evaluate_models(
         "language": {"code": spoken.code, "name": spoken.name},
         "title": f"{test_set.name}: {spoken.name}",
         "test_sets": [score(test_set, "test", systems, split=split).to_json()],
+        "warnings": leak_warnings(found),
     }
 
 

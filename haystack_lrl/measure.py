@@ -1,24 +1,24 @@
 """The evaluation stage of a run: every system on every test set, and what else metrics.json holds."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
-from haystack_lrl.curation.leaks import Unseen
 from haystack_lrl.curation.split import Split, one_a_passage
 from haystack_lrl.encoding.encoder import SentenceEncoder, load_model, model_prompts
+from haystack_lrl.evaluation import leaks
 from haystack_lrl.evaluation.metrics import PRIMARY
-from haystack_lrl.evaluation.runs import bm25_run, dense_run, hybrid_run
+from haystack_lrl.evaluation.ranked import bm25_system, hybrid_system
+from haystack_lrl.evaluation.runs import dense_run
 from haystack_lrl.evaluation.statistics import bootstrap
 from haystack_lrl.evaluation.systems import Scored, System, changes, score, verdict
 from haystack_lrl.evaluation.testset import TestSet, load_test_set, test_set_of_pairs
 from haystack_lrl.languages.table import language
 from haystack_lrl.recipe import Recipe
-from haystack_lrl.records.errors import InputError
 from haystack_lrl.records.pair import Pair
 from haystack_lrl.rundir import RunDirectory
 
@@ -35,7 +35,6 @@ _NOTES = {
 # equal shares: on dev pairs, which are translations, the adapted model looks stronger and BM25 weaker than on people's
 # own text, and a weight chosen there lost to BM25 alone (eval/README.md)
 _HYBRID_WEIGHT = 0.5
-_LEAKED = 0.01  # of the queries: what a test set may have in common with training before its figures mean nothing
 
 
 def primary_test_set(recipe: Recipe, split: Split) -> TestSet:
@@ -45,24 +44,11 @@ def primary_test_set(recipe: Recipe, split: Split) -> TestSet:
     return test_set_of_pairs("held-out pairs", recipe.language, one_a_passage(split.held_out))
 
 
-def bm25_system(test_set: TestSet) -> System:
-    """Rank by BM25 and say with which tokens."""
-    table = language(test_set.language)
-    note = f"character {table.ngram}-grams" if table.ngram else f"words cut to {table.prefix} letters"
-    return System("BM25", "lexical", bm25_run(test_set), note, len(test_set.documents))
-
-
 def dense_system(name: str, test_set: TestSet, encoder: SentenceEncoder, *, split: bool, note: str = "") -> System:
     """Rank by an encoder and say what it would cut off."""
     logger.info("%s on %s ...", name, test_set.name)
-    ranked = dense_run(test_set, encoder, split=split)
+    ranked = dense_run(test_set, encoder, split=split, name=name)
     return System(name, "dense", ranked.run, note, ranked.passages, ranked.cut)
-
-
-def hybrid_system(lexical: System, dense: System, weight: float) -> System:
-    """Fuse BM25 and an encoder."""
-    run = hybrid_run(lexical.run, dense.run, weight)
-    return System("hybrid", "hybrid", run, f"BM25 and {dense.name}, dense weight {weight:g}", dense.passages, dense.cut)
 
 
 def measure_run(run: RunDirectory, split: Split, base: SentenceTransformer) -> dict[str, Any]:
@@ -130,39 +116,10 @@ def _retention_sets(recipe: Recipe) -> list[TestSet]:
     return [load_test_set(Path(folder), language(code).code) for code, folder in retention.items()]
 
 
-def check_leaks(recipe: Recipe, rows: Sequence[Pair]) -> dict[str, Any]:
-    """Count the queries of every test set whose text or relevant document is a training text, or nearly so.
-
-    :param rows: everything that is trained on.
-    :returns: by test set with any, the queries that leak and an example.
-    :raises InputError: when more than 1% of a test set's queries leak.
-    """
+def check_leaks(recipe: Recipe, rows: Iterable[Pair]) -> dict[str, Any]:
+    """Look for everything that is trained on in all test sets of a recipe: see `evaluation.leaks`."""
     given = [load_test_set(Path(folder), recipe.language) for folder in recipe.evaluation.test_sets]
-    found = {}
-    for test_set in [*given, *_retention_sets(recipe)]:
-        leaks, example = _leaking_queries(test_set, rows)
-        if len(leaks) > _LEAKED * len(test_set.queries):
-            raise InputError(
-                f"{test_set.name} has {len(leaks)} of its {len(test_set.queries)} queries in the training data "
-                f"({example}), so it cannot judge the model: take these rows out of the seeds, or give another set."
-            )
-        if leaks:
-            found[test_set.name] = {"queries": len(leaks), "example": example}
-    return found
-
-
-def _leaking_queries(test_set: TestSet, rows: Sequence[Pair]) -> tuple[set[str], str]:
-    """Return the queries that leak, and the first leak in words; documents that answer no query do not count."""
-    asked: dict[str, list[str]] = {}
-    for query, relevant in test_set.qrels.items():
-        for document in relevant:
-            asked.setdefault(document, []).append(query)
-    unseen = Unseen(test_set.queries.items(), ((name, test_set.documents[name]) for name in asked))
-    leaks = list(unseen.leaks(rows))
-    queries: set[str] = set()
-    for leak in leaks:
-        queries.update([leak.unseen] if leak.side == "query" else asked[leak.unseen])
-    return queries, f"its {leaks[0].side} {leaks[0].unseen} is {leaks[0].described}" if leaks else ""
+    return leaks.check_leaks([*given, *_retention_sets(recipe)], rows, allow=recipe.evaluation.allow_leaks)
 
 
 def _table(test_set: TestSet, role: str, encoders: Mapping[str, SentenceEncoder], *, split: bool) -> Scored:
@@ -206,8 +163,7 @@ def _warnings(run: RunDirectory, tables: Sequence[Scored]) -> list[str]:
     if queries < 100:
         warnings.append(f"{queries} queries are few: only large differences can be told from chance.")
     stages = run.manifest()["stages"]
-    for name, leak in stages["train"].get("leaks", {}).items():
-        warnings.append(f"{name} has {leak['queries']} queries in the training data ({leak['example']}).")
+    warnings += leaks.leak_warnings(stages["train"].get("leaks", {}))
     return [*warnings, *_forgetting_warnings(stages["merge"]["merge"], tables)]
 
 

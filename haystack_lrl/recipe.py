@@ -36,6 +36,7 @@ class EvaluationSettings:
     :param dev_pairs: JSONL file of dev pairs of your own, in place of some set aside.
     :param split: score a document longer than the model's input by its best passage.
     :param curve: sizes of training sets whose models are measured too, for the data-size curve.
+    :param allow_leaks: measure on test sets of which more than 1% was trained on, and say so.
     """
 
     test_sets: tuple[str, ...] = ()
@@ -45,6 +46,7 @@ class EvaluationSettings:
     dev_pairs: str | None = None
     split: bool = True
     curve: tuple[int, ...] = ()
+    allow_leaks: bool = False
 
     def __post_init__(self) -> None:
         if self.dev < 1:

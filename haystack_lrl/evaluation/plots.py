@@ -84,9 +84,9 @@ def _ends(interval: Row) -> list[float | None]:
     return [number(interval.get(name)) for name in ("mean", "low", "high")]
 
 
-def forest(systems: Sequence[Row]) -> Forest:
-    """Lay the headline intervals of the systems on one axis."""
-    ends = [_ends((system.get("metrics") or {}).get(HEADLINE) or {}) for system in systems]
+def forest(systems: Sequence[Row], metric: str = HEADLINE) -> Forest:
+    """Lay the intervals of the systems in one metric on one axis."""
+    ends = [_ends((system.get("metrics") or {}).get(metric) or {}) for system in systems]
     scale = fitted([end for row in ends for end in row], BAR_LEFT, BAR_RIGHT, intervals=3)
     rows = [Whisker(*(None if end is None else scale.at(end) for end in row)) for row in ends]
     base = {(system.get("difference") or {}).get("against") for system in systems} - {None}

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from haystack_lrl.evaluation import plots, table
+from haystack_lrl.evaluation import comparison_plots, plots, table
 from haystack_lrl.languages.table import LANGUAGES
 from haystack_lrl.records.jsonl import writing
 
@@ -50,7 +50,7 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals.update(HEADLINE=table.HEADLINE, FURTHER=table.FURTHER, plots=plots)
+    environment.globals.update(HEADLINE=table.HEADLINE, FURTHER=table.FURTHER, plots=plots, charts=comparison_plots)
     words = (duration, percent, plain, minus, spoken, table.setting, table.judgement)
     figures = (table.figure, table.count, table.bracket, table.estimate)
     environment.filters.update({function.__name__: function for function in (*words, *figures)})
@@ -61,7 +61,7 @@ def write_report(path: Path, metrics: Mapping[str, Any]) -> None:
     """Write the report as one HTML page, complete or not at all.
 
     :param path: where the page will lie, usually `report.html` in the run's folder.
-    :param metrics: what metrics.json holds; a section whose key is absent is left out.
+    :param metrics: what metrics.json or comparison.json holds; a section whose key is absent is left out.
     """
     with writing(path) as file:
         file.writelines(_template().generate(m=metrics))

@@ -2,11 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
-from haystack_lrl.encoding.encoder import SentenceEncoder
+import numpy as np
+import numpy.typing as npt
+
+from haystack_lrl.encoding.encoder import SentenceEncoder, Vectors
+from haystack_lrl.encoding.exported import ExportedEncoder
+from haystack_lrl.encoding.fusion import fuse_scores
 from haystack_lrl.encoding.lexical import LexicalIndex
 from haystack_lrl.encoding.nearest import Nearest
 from haystack_lrl.encoding.search import top_k
+from haystack_lrl.evaluation.checks import check_vectors
 from haystack_lrl.evaluation.passages import split_documents
 from haystack_lrl.evaluation.testset import TestSet
 from haystack_lrl.languages.table import language
@@ -41,21 +48,56 @@ def bm25_run(test_set: TestSet) -> Run:
     }
 
 
-def dense_run(test_set: TestSet, encoder: SentenceEncoder, *, split: bool = True) -> DenseRun:
-    """Rank documents by the cosine of their best passage, over all of them.
+@dataclass(frozen=True)
+class Encoded:
+    """A test set as vectors.
 
-    :param split: False scores the document as the model truncates it.
+    :param queries: shape (queries, dimensions).
+    :param passages: shape (passages, dimensions).
+    :param starts: position of each document's first passage.
+    :param cut: share of the text that the model would cut off if documents were not split.
     """
-    ids = list(test_set.documents)
-    passages = split_documents(list(test_set.documents.values()), encoder, language(test_set.language), split=split)
+
+    queries: Vectors
+    passages: Vectors
+    starts: npt.NDArray[np.intp]
+    cut: float
+
+
+def encoded(
+    test_set: TestSet, encoder: SentenceEncoder | ExportedEncoder, *, split: bool = True, name: str = "The model"
+) -> Encoded:
+    """Encode queries and documents.
+
+    :param split: False leaves documents whole, to be cut by the model.
+    :param name: what an error calls the model.
+    :raises InputError: for vectors from which no ranking can be made.
+    """
+    documents = list(test_set.documents.values())
+    passages = split_documents(documents, cast(SentenceEncoder, encoder), language(test_set.language), split=split)
     queries = encoder.encode(list(test_set.queries.values()), "query")
     vectors = encoder.encode(passages.texts, "passage")
-    scores, found = top_k(queries, vectors, _DEPTH, passages.starts)
-    run = {
+    check_vectors(name, queries, vectors)
+    return Encoded(queries, vectors, passages.starts, passages.cut)
+
+
+def exact_run(test_set: TestSet, vectors: Encoded) -> Run:
+    """Rank documents by the inner product of their best passage, over all of them."""
+    ids = list(test_set.documents)
+    scores, found = top_k(vectors.queries, vectors.passages, _DEPTH, vectors.starts)
+    return {
         query: {ids[i]: float(score) for i, score in zip(found[row], scores[row], strict=True)}
         for row, query in enumerate(test_set.queries)
     }
-    return DenseRun(run, len(passages.texts), passages.cut)
+
+
+def dense_run(test_set: TestSet, encoder: SentenceEncoder, *, split: bool = True, name: str = "The model") -> DenseRun:
+    """Rank documents by the cosine of their best passage, over all of them; parameters are those of `encoded`.
+
+    :raises InputError: for vectors from which no ranking can be made.
+    """
+    vectors = encoded(test_set, encoder, split=split, name=name)
+    return DenseRun(exact_run(test_set, vectors), len(vectors.passages), vectors.cut)
 
 
 def hybrid_run(lexical: Run, dense: Run, weight: float) -> Run:
@@ -63,18 +105,4 @@ def hybrid_run(lexical: Run, dense: Run, weight: float) -> Run:
 
     :param weight: share of the dense score.
     """
-    fused: dict[str, dict[str, float]] = {}
-    for query in dense:
-        scores: dict[str, float] = {}
-        for ranking, share in ((lexical.get(query, {}), 1 - weight), (dense[query], weight)):
-            for document, score in _scaled(ranking).items():
-                scores[document] = scores.get(document, 0.0) + share * score
-        fused[query] = scores
-    return fused
-
-
-def _scaled(ranking: Mapping[str, float]) -> dict[str, float]:
-    if not ranking:
-        return {}
-    low, high = min(ranking.values()), max(ranking.values())
-    return {document: (score - low) / (high - low) if high > low else 1.0 for document, score in ranking.items()}
+    return {query: fuse_scores(lexical.get(query, {}), found, weight) for query, found in dense.items()}

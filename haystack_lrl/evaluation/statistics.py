@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, stdtrit  # come without stubs
 
 _CELLS = 1 << 20  # resampled queries held at once: 8 MiB of indices, which is small and fast enough
-_TAILS = (0.025, 0.975)  # 95%, two-sided
+_ALPHA = 0.05  # 95%, two-sided
 _POWER = 2.8  # 1.96 + 0.84: two-sided 5% and 80% power, in standard errors
 
 
@@ -47,6 +48,10 @@ class Difference(Interval):
 
     p: float
 
+    def reversed(self) -> "Difference":
+        """Return b minus a, where this is a minus b."""
+        return Difference(0.0 - self.mean, 0.0 - self.high, 0.0 - self.low, self.p)  # zero keeps its sign
+
     @property
     def distinguishable(self) -> bool:
         """Say whether the interval excludes zero; never so with one query."""
@@ -67,7 +72,11 @@ def _checked(values: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def bootstrap(values: NDArray[np.floating], resamples: int = 10_000, seed: int = 13) -> Interval:
-    """Return the mean with its 95% percentile bootstrap interval over queries.
+    """Return the mean with its 95% bootstrap interval over queries.
+
+    The percentiles lie a little further out than 2.5 and 97.5, without which intervals over few queries are too narrow:
+    with 50 queries they would cover 93% (the expanded percentile interval of Hesterberg, The American Statistician 69,
+    2015).
 
     :param values: one value per query, shape (queries,).
     :raises ValueError: when there is no query or a value is not finite.
@@ -79,7 +88,8 @@ def bootstrap(values: NDArray[np.floating], resamples: int = 10_000, seed: int =
     rng = np.random.default_rng(seed)
     draws = (rng.integers(queries, size=(size, queries), dtype=np.int32) for size in _chunks(resamples, queries))
     means = np.concatenate([values[draw].mean(axis=1) for draw in draws])
-    low, high = np.quantile(means, _TAILS)
+    tail = float(ndtr(math.sqrt(queries / (queries - 1)) * stdtrit(queries - 1, _ALPHA / 2)))
+    low, high = np.quantile(means, (tail, 1 - tail))
     return Interval(mean, float(low), float(high))
 
 

@@ -1,12 +1,13 @@
 """One table: every system on one test set, with statistics beside each number."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from haystack_lrl.evaluation.metrics import METRICS, PRIMARY, PerQuery, best_rank, measure
+from haystack_lrl.evaluation.metrics import METRICS, PerQuery, best_rank, measure
 from haystack_lrl.evaluation.runs import Run
 from haystack_lrl.evaluation.statistics import Difference, bootstrap, or_none, paired, smallest_gain
 from haystack_lrl.evaluation.testset import TestSet
@@ -16,41 +17,55 @@ from haystack_lrl.evaluation.testset import TestSet
 class System:
     """A ranking and what the table says of it.
 
-    :param name: `BM25`, `base`, `control`, `adapted`, `merged`, `hybrid`, or a model's path.
+    :param name: `BM25`, `base`, `control`, `adapted`, `merged`, `hybrid`, or what the user calls it.
+    :param kind: `run` where another program ranked.
+    :param seeds: rankings of the same training with other seeds; the system's values are means over all of them.
     :param passages: pieces that were indexed.
     :param cut: share of the text that the model would cut off if documents were not split; None where it reads all.
     """
 
     name: str
-    kind: Literal["lexical", "dense", "hybrid"]
+    kind: Literal["lexical", "dense", "hybrid", "run"]
     run: Run
     note: str = ""
     passages: int | None = None
     cut: float | None = None
+    seeds: Sequence[Run] = ()
 
 
 @dataclass(frozen=True)
 class Scored:
-    """The systems of one test set with their values per query."""
+    """The systems of one test set with their values per query.
+
+    :param metrics: the first is what systems are compared by.
+    :param reference: what the others are compared with.
+    """
 
     test_set: TestSet
     role: str
     split: bool
     systems: Sequence[System]
     values: Mapping[str, PerQuery]
+    metrics: Sequence[str] = METRICS
+    reference: str = "base"
 
-    def difference(self, name: str, against: str = "base") -> Difference:
-        """Return the paired difference in nDCG@10 between two systems."""
-        return paired(self.values[name][PRIMARY], self.values[against][PRIMARY])
+    def primary(self, name: str) -> npt.NDArray[np.float64]:
+        """Return a system's values per query by which it is compared."""
+        return self.values[name][self.metrics[0]]
+
+    def difference(self, name: str, against: str = "") -> Difference:
+        """Return the paired difference in the first metric between two systems.
+
+        :param against: the reference by default.
+        """
+        return paired(self.primary(name), self.primary(against or self.reference))
 
     def mean(self, name: str) -> float:
-        """Return a system's mean nDCG@10."""
-        return float(self.values[name][PRIMARY].mean())
+        """Return a system's mean in the first metric."""
+        return float(self.primary(name).mean())
 
     def to_json(self) -> dict[str, Any]:
         """Return the table as metrics.json holds it."""
-        base = self.values.get("base")
-        best = max((name for name in self.values if name != "base"), key=self.mean, default=None)
         return {
             "name": self.test_set.name,
             "role": self.role,
@@ -58,51 +73,83 @@ class Scored:
             "queries": len(self.test_set.queries),
             "documents": len(self.test_set.documents),
             "split": self.split,
-            "smallest_gain": or_none(smallest_gain(self.values[best][PRIMARY], base[PRIMARY]))
-            if base and best
-            else None,
+            "smallest_gain": self._smallest_gain(),
             "systems": [self._row(system) for system in self.systems],
         }
 
+    def _smallest_gain(self) -> float | None:
+        """Return what these queries could detect, for the best system that is not the reference query by query."""
+        if self.reference not in self.values:
+            return None
+        before = self.primary(self.reference)
+        others = [name for name in self.values if (self.primary(name) != before).any()]
+        return or_none(smallest_gain(self.primary(max(others, key=self.mean)), before)) if others else None
+
     def _row(self, system: System) -> dict[str, Any]:
-        against = None if system.name == "base" or "base" not in self.values else self.difference(system.name)
+        comparable = self.reference in self.values and system.name != self.reference
         return {
             "name": system.name,
             "kind": system.kind,
             "note": system.note,
             "passages": system.passages,
             "cut": system.cut,
-            "metrics": {metric: bootstrap(self.values[system.name][metric]).to_json() for metric in METRICS},
-            "difference": {"against": "base", **against.to_json()} if against else None,
+            "metrics": {metric: bootstrap(self.values[system.name][metric]).to_json() for metric in self.metrics},
+            "difference": {"against": self.reference, **self.difference(system.name).to_json()} if comparable else None,
+            **self._seeds(system),
         }
 
+    def _seeds(self, system: System) -> dict[str, Any]:
+        """Return the means of a system's seeds, and their standard deviation over trainings, not over queries."""
+        if not system.seeds:
+            return {}
+        metric = self.metrics[0]
+        runs = (system.run, *system.seeds)
+        means = [float(measure(self.test_set, run, (metric,))[metric].mean()) for run in runs]
+        return {"seeds": {"means": means, "spread": float(np.std(means, ddof=1))}}
 
-def score(test_set: TestSet, role: str, systems: Sequence[System], *, split: bool = True) -> Scored:
-    """Measure every system on the test set."""
-    return Scored(test_set, role, split, systems, {system.name: measure(test_set, system.run) for system in systems})
+
+def score(
+    test_set: TestSet,
+    role: str,
+    systems: Sequence[System],
+    *,
+    split: bool = True,
+    metrics: Sequence[str] = METRICS,
+    reference: str = "base",
+) -> Scored:
+    """Measure every system on the test set; a system of several seeds has the mean of theirs, query by query."""
+    values = {system.name: _values(test_set, system, metrics) for system in systems}
+    return Scored(test_set, role, split, systems, values, metrics, reference)
+
+
+def _values(test_set: TestSet, system: System, metrics: Sequence[str]) -> PerQuery:
+    seeds = [measure(test_set, run, metrics) for run in (system.run, *system.seeds)]
+    return {metric: np.mean([values[metric] for values in seeds], axis=0) for metric in metrics}
 
 
 def changes(scored: Scored, name: str, most: int = 10) -> dict[str, Any]:
-    """Return how many queries the system won, lost and tied against the base, and those that changed most."""
-    gains = scored.values[name][PRIMARY] - scored.values["base"][PRIMARY]
+    """Return how many queries the system won, lost and tied against the reference, and those that changed most."""
+    gains = scored.primary(name) - scored.primary(scored.reference)
     order = np.argsort(-gains, kind="stable")
     queries = list(scored.test_set.queries)
     runs = {system.name: system.run for system in scored.systems}
     return {
         "test_set": scored.test_set.name,
-        "improved": [_change(scored.test_set, runs, name, queries[i]) for i in order[:most] if gains[i] > 0],
-        "harmed": [_change(scored.test_set, runs, name, queries[i]) for i in order[::-1][:most] if gains[i] < 0],
+        "improved": [_change(scored, runs, name, queries[i]) for i in order[:most] if gains[i] > 0],
+        "harmed": [_change(scored, runs, name, queries[i]) for i in order[::-1][:most] if gains[i] < 0],
         "won": int((gains > 0).sum()),
         "lost": int((gains < 0).sum()),
         "tied": int((gains == 0).sum()),
     }
 
 
-def _change(test_set: TestSet, runs: Mapping[str, Run], name: str, query: str) -> dict[str, Any]:
-    relevant = next(iter(test_set.qrels[query]))
+def _change(scored: Scored, runs: Mapping[str, Run], name: str, query: str) -> dict[str, Any]:
+    test_set = scored.test_set
+    relevant = max(test_set.qrels[query], key=test_set.qrels[query].__getitem__)
     return {
+        "id": query,
         "query": test_set.queries[query],
-        "base_rank": best_rank(test_set, runs["base"], query),
+        "base_rank": best_rank(test_set, runs[scored.reference], query),
         "rank": best_rank(test_set, runs[name], query),
         "passage": test_set.documents[relevant][:300],
     }
@@ -139,7 +186,16 @@ def verdict(scored: Scored) -> dict[str, Any]:
 
 
 def _to_deploy(scored: Scored) -> str:
-    """Return the simplest system that the best one is not distinguishably better than, simplest first."""
+    """Return the simplest system that the best one is not distinguishably better than."""
     simplest_first = [name for name in ("BM25", "base", "merged", "hybrid") if name in scored.values]
-    best = max(simplest_first, key=scored.mean)
-    return next(name for name in simplest_first if name == best or not scored.difference(best, name).distinguishable)
+    return simplest(simplest_first, scored.mean, lambda best, name: scored.difference(best, name).distinguishable)
+
+
+def simplest(names: Sequence[str], mean: Callable[[str], float], apart: Callable[[str, str], bool]) -> str:
+    """Return the first of the systems that the best one is not distinguishable from.
+
+    :param names: simplest first.
+    :param apart: says whether two systems can be told apart.
+    """
+    best = max(names, key=mean)
+    return next(name for name in names if name == best or not apart(best, name))

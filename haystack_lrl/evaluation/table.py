@@ -12,6 +12,7 @@ ROLES = {
     "held-out": "held-out part of the training data",
 }
 NO_FIGURE = "–"
+_ALPHA = 0.05
 
 
 def number(value: object) -> float | None:
@@ -44,9 +45,12 @@ def estimate(interval: Mapping[str, Any] | None, form: str = ".3f") -> str:
 
 
 def judgement(difference: Mapping[str, Any]) -> str:
-    """Say in words what an interval of a difference allows to say."""
+    """Say in words what a corrected test of a difference allows to say, or else its interval."""
     against = difference.get("against") or "base"
     low, high = number(difference.get("low")), number(difference.get("high"))
+    corrected, mean = number(difference.get("holm")), number(difference.get("mean"))
+    if corrected is not None:
+        low, high = (None, None) if corrected > _ALPHA or mean is None else (mean, mean)
     if low is not None and low > 0:
         return f"better than {against}"
     if high is not None and high < 0:
@@ -63,12 +67,13 @@ def setting(test_set: Mapping[str, Any]) -> str:
     return " · ".join(str(part) for part in [ROLES.get(role, role), test_set.get("language"), *sizes, split] if part)
 
 
-def _row(system: Mapping[str, Any], deploy: str | None) -> list[str]:
+def _row(system: Mapping[str, Any], shown: Sequence[str], deploy: str | None) -> list[str]:
     metrics, difference = system.get("metrics") or {}, system.get("difference")
-    further = [figure((metrics.get(name) or {}).get("mean")) for name in FURTHER]
+    further = [figure((metrics.get(name) or {}).get("mean")) for name in shown[1:]]
     compared = f"{estimate(difference, '+.3f')}  {judgement(difference)}" if difference else ""
     name = str(system["name"])
-    return ["*" if name == deploy else " ", name, estimate(metrics.get(HEADLINE)), *further, compared]
+    first = f"{estimate(metrics.get(shown[0]))} {system.get('letters', '')}".rstrip()
+    return ["*" if name == deploy else " ", name, first, *further, compared]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterable[str]:
@@ -80,13 +85,16 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterable[str]:
 def text_table(metrics: Mapping[str, Any]) -> str:
     """Return one block of aligned columns per test set; `*` marks the system to deploy.
 
+    Letters after the first figure are those that systems share which cannot be told apart.
+
     :param metrics: what metrics.json holds.
     """
     deploy = (metrics.get("verdict") or {}).get("deploy")
+    shown = metrics.get("metrics") or [HEADLINE, *FURTHER]
     blocks = []
     for test_set in metrics["test_sets"]:
-        header = [" ", "system", f"{HEADLINE} [95%]", *FURTHER, f"difference in {HEADLINE} [95%]"]
-        rows = [header, *(_row(system, deploy) for system in test_set["systems"])]
+        header = [" ", "system", f"{shown[0]} [95%]", *shown[1:], f"difference in {shown[0]} [95%]"]
+        rows = [header, *(_row(system, shown, deploy) for system in test_set["systems"])]
         blocks.append("\n".join([f"{test_set['name']}: {setting(test_set)}", *_aligned(rows)]))
     marked = any(system["name"] == deploy for test_set in metrics["test_sets"] for system in test_set["systems"])
     return "\n\n".join([*blocks, *(["* the system to deploy"] if marked else [])]) + "\n"

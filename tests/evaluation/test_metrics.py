@@ -5,8 +5,9 @@ import ir_measures
 import numpy as np
 import pytest
 
-from haystack_lrl.evaluation.metrics import METRICS, PRIMARY, best_rank, measure, ndcg
+from haystack_lrl.evaluation.metrics import METRICS, PRIMARY, best_rank, measure, metric_names, ndcg
 from haystack_lrl.evaluation.testset import TestSet
+from haystack_lrl.records.errors import InputError
 
 DOCUMENTS = {f"d{n}": "" for n in range(150)}
 
@@ -81,3 +82,23 @@ def test_the_best_rank_is_that_of_the_first_relevant_document():
     assert best_rank(test_set, {"q": {"d3": 0.1, "d2": 0.5, "d1": 0.4, "d4": 0.9}}, "q") == 2
     assert best_rank(test_set, {"q": {"d3": 0.1}}, "q") is None
     assert best_rank(test_set, {}, "q") is None
+
+
+@pytest.mark.parametrize("name", ["nDCG@5", "R@1", "RR@100", "AP", "AP@20", "P@5", "Success@3", "nDCG"])
+def test_any_metric_of_ir_measures_has_its_own_values(name):
+    test_set, run = random_case(7)
+    values = measure(test_set, run, (name,))
+    theirs = {
+        m.query_id: m.value for m in ir_measures.iter_calc([ir_measures.parse_measure(name)], test_set.qrels, run)
+    }
+    assert values[name].tolist() == [theirs.get(query, 0.0) for query in test_set.queries]
+
+
+def test_metrics_are_written_as_ir_measures_writes_them():
+    assert metric_names(["nDCG@10", "MRR@10", "RR@10", "AP"]) == ("nDCG@10", "RR@10", "AP")
+
+
+@pytest.mark.parametrize("name", ["", "ndgc@10", "nDCG@", "R@x", "AP(bad=1)", "nDCG@10 AP"])
+def test_what_is_no_metric_is_refused(name):
+    with pytest.raises(InputError, match="is not a metric of ir-measures"):
+        metric_names([name])

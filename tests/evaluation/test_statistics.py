@@ -21,8 +21,9 @@ def scores(rng, *shape):
     return rng.choice([0.0, 0.0, 0.387, 0.613, 1.0, 1.0], size=shape)
 
 
-def test_an_interval_covers_the_true_mean_in_95_of_100_test_sets(rng):
-    intervals = [bootstrap(scores(rng, 200), resamples=600, seed=i) for i in range(SIMULATIONS)]
+@pytest.mark.parametrize("queries", [30, 200])
+def test_an_interval_covers_the_true_mean_in_95_of_100_test_sets(rng, queries):
+    intervals = [bootstrap(scores(rng, queries), resamples=1000, seed=i) for i in range(SIMULATIONS)]
     covered = np.mean([interval.low <= 0.5 <= interval.high for interval in intervals])
     assert covered == pytest.approx(0.95, abs=0.015)
 
@@ -77,6 +78,8 @@ def test_the_difference_changes_sign_with_the_order(rng):
     forth, back = paired(a, b), paired(b, a)
     assert (forth.mean, forth.p) == (-back.mean, back.p)
     assert forth.low == pytest.approx(-back.high, abs=0.01)
+    assert forth.reversed().to_json() == pytest.approx(back.to_json(), abs=1e-12)
+    assert str(paired(a, a).reversed().mean) == "0.0"
 
 
 def test_equal_values_are_not_distinguishable(rng):

@@ -121,8 +121,8 @@ def test_changes_account_for_every_query_and_show_the_largest():
     table = scored(4, base=[2, 1, 5, 3], merged=[1, 0, 5, 1])
     found = changes(table, "merged", most=1)
     assert (found["won"], found["lost"], found["tied"]) == (2, 1, 1)
-    assert found["improved"] == [{"query": "query 3", "base_rank": 3, "rank": 1, "passage": "text 3"}]
-    assert found["harmed"] == [{"query": "query 1", "base_rank": 1, "rank": None, "passage": "text 1"}]
+    assert found["improved"] == [{"id": "3", "query": "query 3", "base_rank": 3, "rank": 1, "passage": "text 3"}]
+    assert found["harmed"] == [{"id": "1", "query": "query 1", "base_rank": 1, "rank": None, "passage": "text 1"}]
     assert [row["query"] for row in changes(table, "merged")["improved"]] == ["query 3", "query 0"]
 
 
