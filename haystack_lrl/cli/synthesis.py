@@ -13,26 +13,31 @@ if TYPE_CHECKING:
     from haystack_lrl.languages.gate import LanguageGate
     from haystack_lrl.languages.table import Language
 
-_timeout = click.option(
-    "--timeout", default=600.0, show_default=True, help="Seconds without an answer that count as hung."
-)
-_prompts = click.option(
-    "--prompts",
-    type=options.FOLDER,
-    metavar="FOLDER",
-    help="Prompts, styles and exemplars of your own; a file in it stands in for the package's of the same name.",
-)
-_gate = click.option("--gate/--no-gate", default=True, show_default=True, help="Check each text for its language.")
-_estimate = click.option(
-    "--estimate", is_flag=True, help="Make 8 rows, print rows per minute, the time for all and tokens, and end."
-)
 _output = click.option("--output", type=options.OUTPUT, metavar="FILE", help="Where the rows go, rejected ones too.")
-_language = click.option("--language", required=True, metavar="CODE", help="ISO 639-3 code of the language.")
+_MAKING = (
+    options.folder_option(
+        "--prompts",
+        required=False,
+        help="Prompts, styles and exemplars of your own; a file in it stands in for the package's of the same name.",
+    ),
+    click.option("--gate/--no-gate", default=True, show_default=True, help="Check each text for its language."),
+    click.option("--timeout", default=600.0, show_default=True, help="Seconds without an answer that count as hung."),
+    click.option(
+        "--estimate", is_flag=True, help="Make 8 rows, print rows per minute, the time for all and tokens, and end."
+    ),
+    options.quiet_option,
+)
+
+
+def _making_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_MAKING):
+        command = option(command)
+    return command
 
 
 @click.command("translate")
-@_language
-@click.option("--seeds", required=True, type=options.INPUT, metavar="FILE", help="JSONL file of English pairs.")
+@options.required_language_option
+@options.input_option("--seeds", help="JSONL file of English pairs.")
 @click.option(
     "--translator", required=True, metavar="SPEC", help="command:..., seq2seq:..., ct2:..., chat:... or file:..."
 )
@@ -40,11 +45,7 @@ _language = click.option("--language", required=True, metavar="CODE", help="ISO 
 @click.option("--query-column", default="query", show_default=True)
 @click.option("--passage-column", default="passage", show_default=True)
 @click.option("--max-copied", default=0.2, show_default=True, help="Share of copies above which the command fails.")
-@_prompts
-@_gate
-@_timeout
-@_estimate
-@options.quiet_option
+@_making_options
 def translate_command(
     language: str,
     seeds: Path,
@@ -83,8 +84,8 @@ def translate_command(
 
 
 @click.command("ask")
-@_language
-@click.option("--passages", required=True, type=options.INPUT, metavar="FILE", help="JSONL file with text, as in BEIR.")
+@options.required_language_option
+@options.input_option("--passages", help="JSONL file with text, as in BEIR.")
 @click.option("--passage-column", default="text", show_default=True)
 @click.option(
     "--generator", required=True, metavar="SPEC", help="Server URL#MODEL, FILE.gguf, FOLDER or GENERATOR.yaml."
@@ -104,11 +105,7 @@ def translate_command(
 @click.option("--sample", type=int, metavar="N", help="Passages drawn uniformly (default all).")
 @click.option("--seed", default=13, show_default=True, help="Of sampling and styles.")
 @click.option("--recipe", metavar="NAME_OR_PATH", help="A recipe whose ask section holds the settings.")
-@_prompts
-@_gate
-@_timeout
-@_estimate
-@options.quiet_option
+@_making_options
 def ask_command(
     language: str,
     passages: Path,
@@ -134,7 +131,7 @@ def ask_command(
 
     tree = dict(load_tree(recipe).get("ask") or {}) if recipe else {}
     tree |= {name: value for name, value in given.items() if value is not None}
-    tree |= {"styles": _weights(styles)} if styles else {}
+    tree |= {"styles": style_weights(styles)} if styles else {}
     tree |= {"prompts": str(prompts)} if prompts else {}
     settings = validated(AskSettings, tree, recipe or "The command line")
     spoken, checks = _spoken(language, gate=gate)
@@ -153,23 +150,17 @@ def ask_command(
 
 
 @click.command("triplets")
-@_language
-@click.option("--anchors", required=True, type=options.INPUT, metavar="FILE", help="JSONL file with a text a line.")
+@options.required_language_option
+@options.input_option("--anchors", help="JSONL file with a text a line.")
 @click.option("--anchor-column", default="text", show_default=True)
 @click.option("--strategy", type=click.Choice(["icl", "composed", "xl-lora"]), default="icl", show_default=True)
 @click.option("--generator", metavar="SPEC", help="One model for positives and negatives: see ask --help.")
-@click.option(
-    "--adapters", type=options.FOLDER, metavar="FOLDER", help="What train-generator or compose-adapters wrote."
-)
+@options.folder_option("--adapters", required=False, help="What train-generator or compose-adapters wrote.")
 @click.option("--positive", metavar="SPEC", help="The model that writes positives.")
 @click.option("--negative", metavar="SPEC", help="The model that writes negatives.")
 @_output
 @click.option("--exemplars", default=5, show_default=True, metavar="N", help="Exemplars that icl shows, 0 to 5.")
-@_prompts
-@_gate
-@_timeout
-@_estimate
-@options.quiet_option
+@_making_options
 def triplets_command(
     language: str,
     anchors: Path,
@@ -254,7 +245,7 @@ def _required(output: Path | None) -> Path:
     return output
 
 
-def _weights(styles: tuple[str, ...]) -> dict[str, float]:
+def style_weights(styles: tuple[str, ...]) -> dict[str, float]:
     """Read NAME=WEIGHT."""
     weights = {}
     for style in styles:

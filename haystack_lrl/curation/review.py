@@ -1,6 +1,5 @@
 """The review sheet: some pairs with their hard negatives, for a person who reads the language."""
 
-import csv
 import random
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -11,9 +10,9 @@ import jinja2
 
 from haystack_lrl.curation.mined import Mined, Negative
 from haystack_lrl.records.jsonl import writing
+from haystack_lrl.records.sheets import write_sheet
 
 _EXAMPLES = 30
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a table program would compute a cell that begins so
 _COLUMNS = ("row", "id", "query", "positive", "positive score", "negative", "score", "rank", "reason")
 
 
@@ -46,11 +45,7 @@ class Review:
         :param counts: what became of all rows.
         """
         examples = self.examples()
-        with writing(path.with_suffix(".csv")) as file:
-            file.write("\ufeff")  # without it a table program takes UTF-8 for another encoding
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(_COLUMNS)
-            rows.writerows(_cells(examples))
+        write_sheet(path.with_suffix(".csv"), _COLUMNS, _cells(examples))
         with writing(path) as file:
             file.writelines(_template().generate(examples=examples, margin=margin, counts=counts))
 
@@ -63,15 +58,11 @@ def reason(negative: Negative) -> str:
 def _cells(examples: list[tuple[int, Mined]]) -> Iterator[list[object]]:
     """Yield one line a negative, and one for a pair that has none."""
     for row, mined in examples:
-        start = [row, _text(mined.pair.id), _text(mined.pair.query), _text(mined.pair.passage), f"{mined.positive:.4f}"]
+        start = [row, mined.pair.id, mined.pair.query, mined.pair.passage, round(mined.positive, 4)]
         if not mined.negatives:
             yield [*start, "", "", "", mined.lacking]
         for negative in mined.negatives:
-            yield [*start, _text(negative.source.passage), f"{negative.score:.4f}", negative.rank, reason(negative)]
-
-
-def _text(text: str) -> str:
-    return "'" + text if text.startswith(_FORMULA) else text
+            yield [*start, negative.source.passage, round(negative.score, 4), negative.rank, reason(negative)]
 
 
 @cache

@@ -35,7 +35,7 @@ class TestSet:
 
 
 def load_test_set(folder: Path, language: str) -> TestSet:
-    """Read a BEIR folder: `queries.jsonl`, `corpus.jsonl` and `qrels/test.tsv`, the first two gzipped or not.
+    """Read a BEIR folder: `queries.jsonl`, `corpus.jsonl` and `qrels/test.tsv`, each gzipped or not.
 
     :raises InputError: with path and line for a missing file or column, a duplicate id, qrels that name an unknown
         document or judge one twice, and a set in which no query has a relevant document.
@@ -46,7 +46,7 @@ def load_test_set(folder: Path, language: str) -> TestSet:
         )
     queries = texts_by_id(*_jsonl(folder, "queries.jsonl"), columns=("text",))
     documents = texts_by_id(*_jsonl(folder, "corpus.jsonl"))
-    path = folder / "qrels" / "test.tsv"
+    path = _zipped_or_not(folder / "qrels" / "test.tsv")
     qrels = relevance(read_qrels(path), queries, documents, ("queries.jsonl", "corpus.jsonl"))
     return judged(folder.resolve().name, language, queries, documents, qrels, path)
 
@@ -182,9 +182,13 @@ def read_qrels(path: Path) -> Iterator[tuple[str, str, str, int]]:
 
 
 def _jsonl(folder: Path, name: str) -> tuple[Path, Iterator[tuple[str, dict[str, Any]]]]:
-    zipped = folder / f"{name}.gz"
-    path = zipped if zipped.is_file() else folder / name
+    path = _zipped_or_not(folder / name)
     return path, ((f"{path} line {number}", row) for number, row in read_jsonl(path))
+
+
+def _zipped_or_not(path: Path) -> Path:
+    zipped = path.with_name(path.name + ".gz")
+    return zipped if zipped.is_file() else path
 
 
 def _clean(text: str) -> str:

@@ -400,7 +400,7 @@ def test_the_review_sheet_draws_thirty_rows_by_the_seed(tmp_path):
             negative = next(n for n in source.negatives if n.source.passage == row["negative"])
             share = f"{negative.closeness:.0%}"
             assert row["reason"] == f"number {negative.rank} for the query, {share} of the positive's score"
-            assert row["score"] == f"{negative.score:.4f}"
+            assert float(row["score"]) == round(negative.score, 4)
             assert row["reason"].replace("'", "&#39;") in page
         else:
             assert row["reason"] == source.lacking

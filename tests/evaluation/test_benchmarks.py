@@ -21,6 +21,7 @@ from haystack_lrl.cli import main
 from haystack_lrl.encoding.encoder import SentenceEncoder
 from haystack_lrl.evaluation.answer_recall import answer_recall
 from haystack_lrl.evaluation.benchmarks.catalog import LOADERS, load_benchmark, open_test_set, published_figures
+from haystack_lrl.evaluation.benchmarks.documents import documents_as_test_set
 from haystack_lrl.evaluation.checks import check_vectors
 from haystack_lrl.evaluation.run_file import read_run
 from haystack_lrl.evaluation.similarity import bitext_accuracy, spearman
@@ -296,6 +297,35 @@ def test_haystack_documents_say_which_queries_they_answer(tmp_path, flatten):
     refused(f"documents:{path}", "epo", r"docs\.jsonl line 2 repeats the id '1'")
 
 
+def test_a_list_of_haystack_documents_is_a_test_set():
+    documents = [Document(id="1", content="p", meta={"asked": ["a?"]}), Document(id="2", content="r")]
+    test_set = documents_as_test_set("mine", "epo", documents, key="asked")
+    assert test_set == TestSet("mine", "epo", {"q0": "a?"}, {"1": "p", "2": "r"}, {"q0": {"1": 1}})
+    with pytest.raises(InputError, match="document 2 has asked = 'b' in its meta"):
+        documents_as_test_set("mine", "epo", [documents[0], Document(id="2", meta={"asked": "b"})], key="asked")
+    with pytest.raises(InputError, match="document 2 repeats the id '1'"):
+        documents_as_test_set("mine", "epo", [documents[0], documents[0]])
+
+
+def test_documents_and_queries_in_files_of_their_own(tmp_path):
+    write_jsonl(tmp_path / "documents.jsonl", [Document(id=i, content=f"p{i}").to_dict() for i in "123"])
+    rows = [
+        {"id": "a", "text": "a?", "documents": ["1", "3"]},
+        {"id": "b", "text": "b?", "documents": {"2": 2, "1": 0}},
+    ]
+    write_jsonl(tmp_path / "queries.jsonl", [*rows, {"id": "c", "text": "c?"}])
+    test_set = load_benchmark(f"documents:{tmp_path}", "epo")
+    assert (test_set.queries, test_set.qrels) == ({"a": "a?", "b": "b?"}, {"a": {"1": 1, "3": 1}, "b": {"2": 2}})
+    assert test_set.documents == {"1": "p1", "2": "p2", "3": "p3"}
+    for documents, said in (
+        (["9"], r"queries\.jsonl line 1 names the document '9', which documents\.jsonl does not hold"),
+        ("1", r"queries\.jsonl line 1 has documents = '1', but must have a list of ids, or grades by id"),
+        ({"1": 0.5}, r"line 1 has documents = \{'1': 0\.5\}"),
+    ):
+        write_jsonl(tmp_path / "queries.jsonl", [{"id": "a", "text": "a?", "documents": documents}])
+        refused(f"documents:{tmp_path}", "epo", said)
+
+
 def hub(folder, **changed):
     splits = {
         "queries": [{"_id": "q1", "text": "a?"}, {"_id": "q2", "text": "b?"}],
@@ -315,7 +345,66 @@ def test_a_data_set_of_the_hub_is_read_from_disk(tmp_path):
     refused(wrong, "epo", r"qrels row 1 names the document 'd9', which the split corpus does not hold")
     wrong = hub(tmp_path / "half", qrels=[{"query-id": "q1", "corpus-id": "d1", "score": 0.5}])
     refused(wrong, "epo", r"qrels row 1 has the score 0\.5")
-    refused(f"hub:{tmp_path}", "epo", r"queries is not a split that `save_to_disk` wrote")
+    datasets.Dataset.from_list([{"_id": "q1", "text": "a?"}]).save_to_disk(tmp_path / "part" / "queries")
+    refused(f"hub:{tmp_path / 'part'}", "epo", r"corpus is not a split that `save_to_disk` wrote")
+
+
+HUB = {
+    "queries": [{"_id": "q1", "text": "a?"}, {"_id": "q2", "text": "b?"}],
+    "corpus": [{"_id": "d1", "title": "T", "text": "p"}, {"_id": "d2", "title": "", "text": "r"}],
+    "qrels": [{"query-id": "q1", "corpus-id": "d2", "score": 2}, {"query-id": "q2", "corpus-id": "d1", "score": 0}],
+}
+
+
+def repository(folder, **files):
+    """A copy of a repository of the hub: its card says which file is which split of which configuration."""
+    card = ["---", "configs:"]
+    for config, (split, rows) in files.items():
+        write_jsonl(folder / f"{config}.jsonl", rows)
+        card += [f"- config_name: {config}", "  data_files:", f"  - split: {split}", f"    path: {config}.jsonl"]
+    (folder / "README.md").write_text("\n".join([*card, "---", ""]))
+    return folder
+
+
+@pytest.fixture
+def no_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+def published(qrels="default", start=""):
+    """The configurations of a data set as mteb has them on the hub."""
+    return {
+        f"{start}corpus": ("corpus", HUB["corpus"]),
+        f"{start}queries": ("queries", [{"id": row["_id"], "text": row["text"]} for row in HUB["queries"]]),
+        f"{start}{qrels}": ("test", HUB["qrels"]),
+    }
+
+
+@pytest.mark.parametrize("qrels", ["default", "qrels"])
+def test_a_copy_of_a_repository_of_the_hub_is_read(tmp_path, no_cache, qrels):
+    folder = repository(tmp_path / "set", **published(qrels))
+    assert load_benchmark(f"hub:{folder}", "epo") == TestSet(
+        "set", "epo", {"q1": "a?"}, {"d1": "T p", "d2": "r"}, {"q1": {"d2": 2}}
+    )
+
+
+def test_one_of_several_languages_of_a_repository_is_read(tmp_path, no_cache):
+    folder = repository(tmp_path / "set", **published("qrels", "hye-"), **published("qrels", "kat-"))
+    assert load_benchmark(f"hub:{folder}#hye", "hye").qrels == {"q1": {"d2": 2}}
+    refused(f"hub:{folder}", "hye", r"has the configurations .*hye-queries.*, but not queries: .*NAME#BEGINNING")
+
+
+def test_qrels_in_a_repository_of_their_own_are_read(tmp_path, no_cache):
+    parts = published()
+    repository(tmp_path / "set-qrels", default=parts.pop("default"))
+    folder = repository(tmp_path / "set", **parts)
+    assert load_benchmark(f"hub:{folder}", "epo").qrels == {"q1": {"d2": 2}}
+
+
+def test_repositories_that_cannot_be_read_are_named(tmp_path, no_cache):
+    refused("hub:nobody/nothing", "epo", r"The data set nobody/nothing could not be loaded")
+    folder = repository(tmp_path / "set", **{**published(), "default": ("dev", HUB["qrels"])})
+    refused(f"hub:{folder}", "epo", r"default has the splits dev, but not test")
 
 
 # --- sentence pairs

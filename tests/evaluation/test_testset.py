@@ -38,6 +38,8 @@ def test_gzipped_files_read_as_plain_ones(folder):
     assert load_test_set(folder, "epo") == plain
     zipped(folder / "queries.jsonl")
     assert load_test_set(folder, "epo") == plain
+    zipped(folder / "qrels" / "test.tsv")
+    assert load_test_set(folder, "epo") == plain
 
 
 def test_title_and_text_are_one_document_in_nfc(folder):
