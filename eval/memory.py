@@ -7,19 +7,12 @@ Each size runs in a process of its own, which reports its highest resident memor
 the model but the gate, which looks at one text at a time: keys, requests, store, counting.
 """
 
-import argparse
-import json
-import multiprocessing
-import resource
-import sys
-import time
 from collections.abc import Iterable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 
-from haystack_lrl.encoding.hardware import describe_machine
+from peak_memory import main
+
 from haystack_lrl.languages.table import language
-from haystack_lrl.records.jsonl import write_json
 from haystack_lrl.records.pair import Pair
 from haystack_lrl.records.passage import Passage
 from haystack_lrl.synthesis.answers import Answer
@@ -64,48 +57,5 @@ def ask(rows: int, folder: Path) -> None:
     ask_file(passages, folder / f"asked-{rows}.jsonl", Asker(Chat(), EPO, AskSettings(exemplars=0)), progress=False)
 
 
-def measure(stage: str, rows: int, folder: Path, answers: "multiprocessing.Queue[tuple[float, float]]") -> None:
-    """Run a stage in this process and report (peak MiB, seconds)."""
-    start = time.monotonic()
-    {"translate": translate, "ask": ask}[stage](rows, folder)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    answers.put((peak, time.monotonic() - start))
-
-
-def main() -> None:
-    """Run the benchmark and write its result."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", required=True)
-    parser.add_argument("--output", required=True)
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    options = parser.parse_args()
-    folder = Path(options.work)
-    folder.mkdir(parents=True, exist_ok=True)
-    spawn = multiprocessing.get_context("spawn")
-    results: dict[str, dict[int, dict[str, float]]] = {}
-    for stage in ("translate", "ask"):
-        for rows in options.rows:
-            answers = spawn.Queue()
-            process = spawn.Process(target=measure, args=(stage, rows, folder, answers))
-            process.start()
-            peak, seconds = answers.get()
-            process.join()
-            results.setdefault(stage, {})[rows] = {"peak_mib": round(peak, 1), "seconds": round(seconds, 1)}
-            print(stage, rows, results[stage][rows], flush=True)
-            for file in folder.iterdir():
-                file.unlink()
-    outcome = {
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": describe_machine(),
-        "versions": {"haystack-lrl": version("haystack-lrl"), "python": sys.version.split()[0]},
-        "stages": results,
-        "growth": {
-            stage: sizes[max(sizes)]["peak_mib"] / sizes[min(sizes)]["peak_mib"] for stage, sizes in results.items()
-        },
-    }
-    write_json(Path(options.output), outcome)
-    print(json.dumps(outcome["growth"], indent=2))
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, {"translate": translate, "ask": ask}, {})

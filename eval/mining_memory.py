@@ -7,25 +7,19 @@ Each size runs in a process of its own, which reports its highest resident memor
 vectors of an ordinary length, drawn by the hash of the words. Two thousand passages are the pairs', the rest a corpus.
 """
 
-import argparse
-import multiprocessing
-import resource
-import sys
-import time
 import zlib
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from peak_memory import Figures, main
 
 from haystack_lrl.curation.mining import MiningSettings, mine_file
 from haystack_lrl.curation.teachers import Bm25, Teacher
 from haystack_lrl.encoding.encoder import Role, Vectors
-from haystack_lrl.encoding.hardware import describe_machine
 from haystack_lrl.languages.table import language
-from haystack_lrl.records.jsonl import write_json
 from haystack_lrl.records.pair import Pair
 from haystack_lrl.records.passage import Passage
 
@@ -59,53 +53,17 @@ def texts(count: int) -> Iterator[str]:
         yield " ".join(stock[part] for part in rng.integers(_STOCK, size=3))
 
 
-def mine(teacher: str, passages: int, folder: Path, answers: "multiprocessing.Queue[dict[str, float]]") -> None:
-    """Mine in this process and report peak MiB and seconds; in `before`, what the libraries alone take."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    start = time.monotonic()
+def mine(teacher: str, passages: int, folder: Path) -> Figures:
+    """Mine among that many passages."""
     lines = texts(passages)
     pairs = (Pair(" ".join(text.split()[:8]), text) for text in islice(lines, PAIRS))
     corpus = (Passage(text) for text in lines)
     chosen: Teacher = Bm25(language("epo")) if teacher == "bm25" else HashEncoder()
     output = folder / f"triplets-{teacher}-{passages}.jsonl"
     counts = mine_file(pairs, output, chosen, MiningSettings(negatives=7, side="own"), corpus=corpus, seed=13)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    found = {"rows": counts.rows, "negatives": counts.negatives}
-    answers.put({"before_mib": round(before), "peak_mib": round(peak), "seconds": time.monotonic() - start, **found})
-
-
-def main() -> None:
-    """Run the benchmark and write its result."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", required=True)
-    parser.add_argument("--output", required=True)
-    parser.add_argument("--passages", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    options = parser.parse_args()
-    folder = Path(options.work)
-    folder.mkdir(parents=True, exist_ok=True)
-    spawn = multiprocessing.get_context("spawn")
-    results: dict[str, dict[int, dict[str, float]]] = {}
-    for teacher in ("vectors", "bm25"):
-        for passages in options.passages:
-            answers = spawn.Queue()
-            process = spawn.Process(target=mine, args=(teacher, passages, folder, answers))
-            process.start()
-            measured = answers.get()
-            process.join()
-            results.setdefault(teacher, {})[passages] = {**measured, "seconds": round(measured["seconds"], 1)}
-            print(teacher, passages, measured, flush=True)
-            for file in folder.iterdir():
-                file.unlink()
-    outcome = {
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": describe_machine(),
-        "versions": {"haystack-lrl": version("haystack-lrl"), "python": sys.version.split()[0]},
-        "pairs": PAIRS,
-        "dimensions": _DIMENSIONS,
-        "teachers": results,
-    }
-    write_json(Path(options.output), outcome)
+    return {"rows": counts.rows, "negatives": counts.negatives}
 
 
 if __name__ == "__main__":
-    main()
+    teachers = {teacher: partial(mine, teacher) for teacher in ("vectors", "bm25")}
+    main(__doc__, teachers, {"pairs": PAIRS, "dimensions": _DIMENSIONS})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     type=click.Choice(["task", "language", "xl-lora"]),
     help="What to learn: the task in one language, a language, or the task from other languages into English.",
 )
-@click.option("--model", required=True, metavar="PATH_OR_HUB_ID", help="The language model.")
+@options.model_option("--model", help="The language model.")
 @click.option(
     "--rows",
     required=True,
@@ -27,22 +27,17 @@ if TYPE_CHECKING:
     help="JSONL or CSV file, or a data set (ID or ID#CONFIGURATION): anchor, positive, negative and optionally "
     "language; for --kind language text, or prompt and completion.",
 )
-@click.option(
-    "--output",
-    required=True,
-    type=options.FOLDER,
-    metavar="FOLDER",
-    help="Where the adapters positive and negative go; for --kind language the one adapter itself.",
+@options.folder_option(
+    "--output", help="Where the adapters positive and negative go; for --kind language the one adapter itself."
 )
 @click.option(
     "--language",
     metavar="CODE",
     help="ISO 639-3 code of the texts, or of the anchors whose rows do not say it; for --kind task English by default.",
 )
-@click.option(
+@options.folder_option(
     "--prompts",
-    type=options.FOLDER,
-    metavar="FOLDER",
+    required=False,
     help="positive.txt and negative.txt of your own; what generates must be given the same.",
 )
 @click.option(
@@ -71,41 +66,20 @@ def train_generator_command(
 
     settings = validated(LoraSettings, set_values({}, assignments), "The command line")
     results = train_generator(
-        kind,
-        model,
-        rows,
-        output,
-        settings,
-        language=language,
-        prompts=prompts,
-        progress=not quiet,
+        kind, model, rows, output, settings, language=language, prompts=prompts, progress=not quiet
     )
     click.echo(json.dumps({name: result.to_json() for name, result in results.items()}))
 
 
 @click.command("compose-adapters")
-@click.option(
-    "--task",
-    required=True,
-    type=options.FOLDER,
-    metavar="FOLDER",
-    help="What train-generator --kind task wrote, or one adapter.",
-)
-@click.option(
-    "--language", required=True, type=options.FOLDER, metavar="FOLDER", help="Adapter of the target language."
-)
-@click.option(
-    "--source-language",
-    required=True,
-    type=options.FOLDER,
-    metavar="FOLDER",
-    help="Adapter of the language that the task was learnt in: English.",
-)
+@options.folder_option("--task", help="What train-generator --kind task wrote, or one adapter.")
+@options.folder_option("--language", help="Adapter of the target language.")
+@options.folder_option("--source-language", help="Adapter of the language that the task was learnt in: English.")
 @click.option(
     "--lambda", "weight", default=1.0, show_default=True, help="How much of the way between the languages to go."
 )
 @click.option("--rank", type=int, help="Rank of the result, the task adapter's by default.")
-@click.option("--output", required=True, type=options.FOLDER, metavar="FOLDER", help="Where the result goes.")
+@options.folder_option("--output", help="Where the result goes.")
 def compose_adapters_command(
     task: Path, language: Path, source_language: Path, weight: float, rank: int | None, output: Path
 ) -> None:

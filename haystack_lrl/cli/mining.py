@@ -9,11 +9,9 @@ from haystack_lrl.cli import options
 
 
 @click.command("mine")
-@click.option("--language", required=True, metavar="CODE", help="ISO 639-3 code of the language.")
-@click.option("--pairs", required=True, type=options.INPUT, metavar="FILE", help="kept.jsonl or pairs of your own.")
-@click.option(
-    "--teacher", required=True, metavar="PATH_OR_HUB_ID", help='The model that says what looks relevant, or "bm25".'
-)
+@options.required_language_option
+@options.input_option("--pairs", help="kept.jsonl or pairs of your own.")
+@options.model_option("--teacher", help='The model that says what looks relevant, or "bm25".')
 @click.option("--output", required=True, type=options.OUTPUT, metavar="FILE", help="Where the triplets go.")
 @click.option("--negatives", default=7, show_default=True, help="Hard negatives a pair, at most.")
 @click.option(
@@ -46,13 +44,11 @@ def mine_command(
     from haystack_lrl.curation.mining import mine_file
     from haystack_lrl.curation.teachers import load_teacher
     from haystack_lrl.languages.table import language as language_of
-    from haystack_lrl.recipe import build, set_values
     from haystack_lrl.records.pair import read_pairs
     from haystack_lrl.records.passage import read_passages
 
-    given = {"language": language, "seeds": "", "translator": "", "base_model": ""}
-    tree = {**given, "mining": {"teacher": teacher, "negatives": negatives}}
-    recipe = build(set_values(tree, assignments), "The command line")
+    mining = {"teacher": teacher, "negatives": negatives}
+    recipe = options.recipe_of(assignments, language=language, mining=mining)
     chosen = load_teacher(recipe.mining.teacher, language_of(language), progress=not quiet)
     counts = mine_file(
         read_pairs(pairs),

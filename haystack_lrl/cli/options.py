@@ -1,14 +1,27 @@
 """Options that several commands share."""
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from haystack_lrl.recipe import Recipe
 
 INPUT = click.Path(path_type=Path, dir_okay=False)
 OUTPUT = click.Path(path_type=Path)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
+# to be given a name and a help text; `required=False` where a command can do without
+input_option = partial(click.option, required=True, type=INPUT, metavar="FILE")
+folder_option = partial(click.option, required=True, type=FOLDER, metavar="FOLDER")
+model_option = partial(click.option, required=True, metavar="PATH_OR_HUB_ID")
+
 language_option = click.option("--language", metavar="CODE", help="ISO 639-3 code of the language, such as epo or hye.")
+required_language_option = click.option(
+    "--language", required=True, metavar="CODE", help="ISO 639-3 code of the language."
+)
 translator_option = click.option(
     "--translator",
     metavar="SPEC",
@@ -27,3 +40,15 @@ quiet_option = click.option("--quiet", is_flag=True, help="No progress bars.")
 memory_option = click.option(
     "--memory", metavar="SIZE", help="What training may hold in memory, such as 4GiB; the batch stays as large."
 )
+
+
+def recipe_of(assignments: tuple[str, ...], **given: Any) -> "Recipe":  # noqa: ANN401 - settings of any kind
+    """Return the recipe of a command that needs a few settings of it.
+
+    :param assignments: those of `set_option`, which take the place of given ones.
+    :raises InputError: for unknown names and values of the wrong type.
+    """
+    from haystack_lrl.recipe import build, set_values
+
+    unused = {"seeds": "", "translator": "", "base_model": ""}
+    return build(set_values({**unused, **given}, assignments), "The command line")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from haystack_lrl.cli import options
-from haystack_lrl.cli.store_options import place_of, store_options
+from haystack_lrl.cli.store_options import dense_weight_option, mode_option, place_of, store_options
 
 if TYPE_CHECKING:
     from haystack import Document, Pipeline
@@ -20,13 +20,7 @@ _EQUALS = "=="
 @click.command("search")
 @click.argument("query", required=False)
 @store_options
-@click.option(
-    "--mode",
-    type=click.Choice(["hybrid", "bm25", "dense"]),
-    default="hybrid",
-    show_default=True,
-    help="Rank by words and vectors, by words, or by vectors.",
-)
+@mode_option
 @click.option(
     "--fusion",
     type=click.Choice(["scores", "reciprocal-rank"]),
@@ -34,9 +28,7 @@ _EQUALS = "=="
     show_default=True,
     help="What a hybrid adds up.",
 )
-@click.option(
-    "--dense-weight", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Share of vectors in a hybrid."
-)
+@dense_weight_option
 @click.option("--reranker", metavar="PATH_OR_HUB_ID", help="Cross-encoder that orders the best candidates anew.")
 @click.option("--top-k", type=click.IntRange(1), default=10, show_default=True, help="Documents to return, at most.")
 @click.option(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from haystack_lrl.cli.store_options import place_of, store_options
+from haystack_lrl.cli.store_options import dense_weight_option, mode_option, place_of, store_options
 
 if TYPE_CHECKING:
     from pipelines.retrieval import Mode
@@ -19,16 +19,8 @@ if TYPE_CHECKING:
     help='What answers: "http://HOST:PORT/v1#MODEL", FILE.gguf, the FOLDER of a model or GENERATOR.yaml; without it '
     "the server only searches.",
 )
-@click.option(
-    "--mode",
-    type=click.Choice(["hybrid", "bm25", "dense"]),
-    default="hybrid",
-    show_default=True,
-    help="Rank by words and by meaning, or by one of them.",
-)
-@click.option(
-    "--dense-weight", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Share of vectors in a hybrid."
-)
+@mode_option
+@dense_weight_option
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
 @click.option("--port", default=1416, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 def serve_command(

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -10,14 +9,12 @@ from haystack_lrl.cli import options
 
 
 @click.command("filter")
-@click.option("--language", required=True, metavar="CODE", help="ISO 639-3 code of the language.")
-@click.option("--pairs", required=True, type=options.INPUT, metavar="FILE", help="What translate wrote.")
+@options.required_language_option
+@options.input_option("--pairs", help="What translate wrote.")
 @click.option(
     "--scorer", metavar="PATH_OR_HUB_ID", help="Model for the drift rules; without it only the text rules run."
 )
-@click.option(
-    "--output", required=True, type=options.FOLDER, metavar="FOLDER", help="Where kept.jsonl and rejected.jsonl go."
-)
+@options.folder_option("--output", help="Where kept.jsonl and rejected.jsonl go.")
 @options.set_option
 @options.quiet_option
 def filter_command(
@@ -28,7 +25,7 @@ def filter_command(
     from haystack_lrl.encoding.encoder import SentenceEncoder, load_model
     from haystack_lrl.languages.table import language as language_of
 
-    settings = _recipe(assignments, language=language).filter
+    settings = options.recipe_of(assignments, language=language).filter
     encoder = SentenceEncoder(load_model(scorer), max_length=settings.max_length) if scorer else None
     kept, rejected = output / "kept.jsonl", output / "rejected.jsonl"
     counts = filter_file(pairs, kept, rejected, language_of(language), settings, encoder, progress=not quiet)
@@ -36,16 +33,10 @@ def filter_command(
 
 
 @click.command("train")
-@click.option("--language", required=True, metavar="CODE", help="ISO 639-3 code of the language.")
-@click.option(
-    "--pairs",
-    required=True,
-    type=options.INPUT,
-    metavar="FILE",
-    help="kept.jsonl, triplets.jsonl or pairs of your own.",
-)
-@click.option("--base-model", required=True, metavar="PATH_OR_HUB_ID")
-@click.option("--output", required=True, type=options.FOLDER, metavar="FOLDER", help="Where the model goes.")
+@options.required_language_option
+@options.input_option("--pairs", help="kept.jsonl, triplets.jsonl or pairs of your own.")
+@options.model_option("--base-model")
+@options.folder_option("--output", help="Where the model goes.")
 @options.memory_option
 @options.set_option
 @options.quiet_option
@@ -63,29 +54,18 @@ def train_command(
     from haystack_lrl.files import train_file
 
     given = (f"training.memory={memory}", *assignments) if memory else assignments
-    recipe = _recipe(given, language=language, base_model=base_model)
+    recipe = options.recipe_of(given, language=language, base_model=base_model)
     click.echo(json.dumps(train_file(pairs, output, recipe, progress=not quiet)))
 
 
 @click.command("merge")
-@click.option("--language", required=True, metavar="CODE", help="ISO 639-3 code of the language.")
-@click.option("--base-model", required=True, metavar="PATH_OR_HUB_ID")
-@click.option(
-    "--adapted",
-    required=True,
-    multiple=True,
-    type=options.FOLDER,
-    metavar="FOLDER",
-    help="What train wrote; several, of other seeds, are averaged first.",
+@options.required_language_option
+@options.model_option("--base-model")
+@options.folder_option(
+    "--adapted", multiple=True, help="What train wrote; several, of other seeds, are averaged first."
 )
-@click.option(
-    "--pairs",
-    required=True,
-    type=options.INPUT,
-    metavar="FILE",
-    help="The file that train read: its dev split chooses.",
-)
-@click.option("--output", required=True, type=options.FOLDER, metavar="FOLDER", help="Where the merged model goes.")
+@options.input_option("--pairs", help="The file that train read: its dev split chooses.")
+@options.folder_option("--output", help="Where the merged model goes.")
 @options.set_option
 def merge_command(
     language: str, base_model: str, adapted: tuple[Path, ...], pairs: Path, output: Path, assignments: tuple[str, ...]
@@ -93,12 +73,7 @@ def merge_command(
     """Average base and adapted weights; among several merge.weights the dev split chooses."""
     from haystack_lrl.files import merge_files
 
-    result = merge_files(pairs, adapted, output, _recipe(assignments, language=language, base_model=base_model))
+    result = merge_files(
+        pairs, adapted, output, options.recipe_of(assignments, language=language, base_model=base_model)
+    )
     click.echo(json.dumps(result.to_json()))
-
-
-def _recipe(assignments: tuple[str, ...], **given: str) -> Any:  # noqa: ANN401 - Recipe, whose module is heavy
-    from haystack_lrl.recipe import build, set_values
-
-    unused = {"seeds": "", "translator": "", "base_model": ""}
-    return build(set_values({**unused, **given}, assignments), "The command line")

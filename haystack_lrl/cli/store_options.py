@@ -1,4 +1,4 @@
-"""The options that say where documents lie, shared by the commands that index and search."""
+"""The options that say where documents lie and how they are searched, shared by the commands that do so."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -42,6 +42,17 @@ _OPTIONS = (
         help="Authorities that the server's certificate is checked with, where the system's own do not know it.",
     ),
     click.option("--alias", metavar="NAME", help="An alias of OpenSearch indices, in place of --index."),
+)
+
+mode_option = click.option(
+    "--mode",
+    type=click.Choice(["hybrid", "bm25", "dense"]),
+    default="hybrid",
+    show_default=True,
+    help="Rank by words and vectors, by words, or by vectors.",
+)
+dense_weight_option = click.option(
+    "--dense-weight", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Share of vectors in a hybrid."
 )
 
 _DEFAULTS = {"memory": "index", "opensearch": "documents"}

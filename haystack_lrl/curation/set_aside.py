@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from haystack_lrl.curation.leaks import Unseen
-from haystack_lrl.languages.sentences import part_text
+from haystack_lrl.languages.passages import part_text
 from haystack_lrl.languages.table import Language
 from haystack_lrl.records.counts import Counts
 from haystack_lrl.records.errors import InputError

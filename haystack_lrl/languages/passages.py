@@ -45,6 +45,23 @@ def passage_spans(
         yield from _fit(chunk, pieces, counts, budget, overlap)
 
 
+def part_text(text: str, language: Language, most: int) -> list[str]:
+    """Return a text in parts of at most that many characters, of whole sentences where these are not longer.
+
+    White space around sentences is lost, but only where the text is parted.
+    """
+    if len(text) <= most:
+        return [text]
+    spans = sentence_spans(text, language)
+    pieces = [piece for span in spans for piece in _cut(text, span, span[1] - span[0], _lengths, most)]
+    joined = _fill([size + 1 for _, size in pieces], most, overlap=0)  # a space goes between them
+    return [" ".join(text[a:b] for (a, b), _ in pieces[first:end]) for first, end in joined]
+
+
+def _lengths(texts: Sequence[str]) -> list[int]:
+    return [len(text) for text in texts]
+
+
 def _count(texts: Sequence[str], counts: TokenCounts) -> list[int]:
     return [count for batch in chunked(texts, _BATCH) for count in counts(batch)]
 

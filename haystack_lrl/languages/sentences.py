@@ -5,7 +5,7 @@ Where a full stop is in doubt two sentences stay together: half a sentence is wo
 
 import functools
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import regex
 
@@ -112,36 +112,3 @@ def sentence_spans(text: str, language: Language) -> Iterator[Span]:
 def split_sentences(text: str, language: Language) -> list[str]:
     """Return the sentences of a text in order, as `sentence_spans` finds them."""
     return [text[start:end] for start, end in sentence_spans(text, language)]
-
-
-def part_text(text: str, language: Language, most: int) -> list[str]:
-    """Return a text in parts of at most that many characters, of whole sentences where these are not longer.
-
-    White space around sentences is lost only where the text is parted.
-    """
-    if len(text) <= most:
-        return [text]
-    return fill(_pieces(split_sentences(text, language), most), most)
-
-
-def _pieces(texts: Iterable[str], most: int) -> Iterator[tuple[str, int]]:
-    """Yield (text, length): sentences, words of too long sentences, halves of too long words."""
-    for text in texts:
-        if len(text) <= most:
-            yield text, len(text) + 1
-        else:
-            words = text.split()
-            yield from _pieces(words if len(words) > 1 else [text[: len(text) // 2], text[len(text) // 2 :]], most)
-
-
-def fill(pieces: Iterable[tuple[str, int]], budget: int) -> list[str]:
-    """Join (text, size) pieces in order into as few passages as fit the budget."""
-    passages: list[list[str]] = []
-    used = budget
-    for text, size in pieces:
-        if used + size > budget or not passages:
-            passages.append([])
-            used = 0
-        passages[-1].append(text)
-        used += size
-    return [" ".join(passage) for passage in passages]

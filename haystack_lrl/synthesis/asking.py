@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from haystack_lrl.languages.gate import LanguageGate, check_question
-from haystack_lrl.languages.sentences import part_text
+from haystack_lrl.languages.passages import part_text
 from haystack_lrl.languages.table import Language
 from haystack_lrl.languages.table import language as language_of
 from haystack_lrl.records.counts import Counts

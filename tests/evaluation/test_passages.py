@@ -6,7 +6,6 @@ from toy import WORDS
 
 from haystack_lrl.encoding.encoder import SentenceEncoder
 from haystack_lrl.evaluation.passages import split_documents
-from haystack_lrl.languages.sentences import fill
 from haystack_lrl.languages.table import language
 
 ESPERANTO = language("epo")
@@ -91,13 +90,6 @@ def test_without_splitting_documents_stay_whole_and_the_loss_is_told(encoder):
 
 def test_no_documents_are_no_passages(encoder):
     assert split_documents([], encoder, ESPERANTO, split=True).cut == 0
-
-
-def test_pieces_fill_passages_in_order():
-    pieces = [("a", 3), ("b", 2), ("c", 1), ("d", 5), ("e", 1)]
-    assert fill(pieces, 5) == ["a b", "c", "d", "e"]
-    assert fill([], 5) == []
-    assert fill([("huge", 9), ("b", 1)], 5) == ["huge", "b"]
 
 
 def test_text_without_spaces_is_cut_to_the_budget(encoder):

@@ -9,7 +9,7 @@ import pytest
 from tiny_tokenizers import KINDS, build_model, english_texts
 
 from haystack_lrl.encoding.counting import TokenCounter
-from haystack_lrl.languages.passages import passage_spans
+from haystack_lrl.languages.passages import part_text, passage_spans
 from haystack_lrl.languages.sentences import sentence_spans, split_sentences
 from haystack_lrl.languages.table import LANGUAGES, language
 from haystack_lrl.records.errors import InputError
@@ -172,6 +172,22 @@ def test_a_long_sentence_is_parted_at_commas_then_words_then_letters():
     assert passages("one two three four five six seven", budget=3) == ["one two three", "four five six", "seven"]
     assert passages("ሀ ለ ሐ፣ መ ሠ ረ፣ ሰ ሸ ቀ", "amh", budget=3) == ["ሀ ለ ሐ፣", "መ ሠ ረ፣", "ሰ ሸ ቀ"]
     assert passages("Նա՝ եկավ և գնաց՝ տուն", "hye", budget=3) == ["Նա՝", "եկավ և գնաց՝", "տուն"]
+
+
+def test_a_text_is_parted_by_characters_into_whole_sentences():
+    text = "Unu du tri.\n\nKvar kvin.  Ses sep ok naŭ."
+    assert part_text(text, language("epo"), len(text)) == [text]
+    assert part_text(text, language("epo"), 23) == ["Unu du tri. Kvar kvin.", "Ses sep ok naŭ."]
+    assert part_text(text, language("epo"), 22) == ["Unu du tri.", "Kvar kvin.", "Ses sep ok naŭ."]
+    assert part_text(" " * 30, language("epo"), 22) == []
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("most", [40, 200])
+def test_parts_of_a_text_are_short_enough_and_nothing_is_lost(text, most):
+    parts = part_text(text, language("eng"), most)
+    assert max(map(len, parts)) <= most
+    assert "".join("".join(parts).split()) == "".join(text.split())
 
 
 def test_letters_keep_their_marks():

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, cast
 
 from haystack import Document, component
@@ -55,26 +56,27 @@ class LRLQueryGenerator:
         self.prompts = prompts
         self.workers = workers
         self.seed = seed
-        self._asker: Asker | None = None
 
     def warm_up(self) -> None:
-        """Load prompts, gate and chat generator; does nothing the second time.
+        """Load prompts and gate, once, and warm the chat generator up.
 
         :raises ValueError: for settings that cannot be used.
         """
-        if self._asker is None:
-            spoken = language_of(self.language)
-            settings = AskSettings(
-                strategy=cast(Any, self.strategy),  # checked there
-                exemplars=self.exemplars,
-                passage_language=self.passage_language,
-                per_passage=self.per_passage,
-                prompts=self.prompts,
-            )
-            settings = replace(settings, styles=self.styles) if self.styles else settings
-            chat = ChatModel(self.chat_generator, workers=self.workers)
-            self._asker = Asker(chat, spoken, settings, gate=LanguageGate(spoken), seed=self.seed)
-            chat.warm_up()
+        self._asker.chat.warm_up()
+
+    @cached_property
+    def _asker(self) -> Asker:
+        spoken = language_of(self.language)
+        settings = AskSettings(
+            strategy=cast(Any, self.strategy),  # checked there
+            exemplars=self.exemplars,
+            passage_language=self.passage_language,
+            per_passage=self.per_passage,
+            prompts=self.prompts,
+        )
+        settings = replace(settings, styles=self.styles) if self.styles else settings
+        chat = ChatModel(self.chat_generator, workers=self.workers)
+        return Asker(chat, spoken, settings, gate=LanguageGate(spoken), seed=self.seed)
 
     @component.output_types(documents=list[Document], rejected=list[Document])
     def run(self, documents: list[Document]) -> dict[str, list[Document]]:
@@ -89,7 +91,6 @@ class LRLQueryGenerator:
                 "LRLQueryGenerator expects a list of Documents; for a text, wrap it in Document(content=...)."
             )
         self.warm_up()
-        assert self._asker is not None
         passages = [Passage(document.content or "", document.id) for document in documents if document.content]
         wanted = list(requests(passages, self._asker.settings, self._asker.language, self.seed))
         queries: list[Document] = []

@@ -1,6 +1,7 @@
 """The generator of triplets as a Haystack component."""
 
 import asyncio
+from functools import cached_property
 from typing import Any, cast
 
 from haystack import component
@@ -45,23 +46,23 @@ class LRLTripletGenerator:
         self.exemplars = exemplars
         self.prompts = prompts
         self.workers = workers
-        self._maker: TripletMaker | None = None
 
     def warm_up(self) -> None:
-        """Load prompts, gate and chat generators; does nothing the second time.
+        """Load prompts and gate, once, and warm the chat generators up.
 
         :raises ValueError: for settings that cannot be used.
         """
-        if self._maker is not None:
-            return
+        for model in set(self._maker.models.values()):
+            model.warm_up()
+
+    @cached_property
+    def _maker(self) -> TripletMaker:
         spoken = language_of(self.language)
         settings = TripletSettings(cast(Any, self.strategy), self.exemplars, self.prompts)
         positive = ChatModel(self.chat_generator, workers=self.workers)
         negative = ChatModel(self.negative_generator, workers=self.workers) if self.negative_generator else None
         gate = LanguageGate(written_language(settings, spoken))
-        self._maker = TripletMaker(positive, spoken, settings, negative=negative, gate=gate)
-        for model in set(self._maker.models.values()):
-            model.warm_up()
+        return TripletMaker(positive, spoken, settings, negative=negative, gate=gate)
 
     @component.output_types(triplets=list[dict[str, Any]], rejected=list[dict[str, Any]])
     def run(self, anchors: list[str]) -> dict[str, list[dict[str, Any]]]:
@@ -74,7 +75,6 @@ class LRLTripletGenerator:
         if not isinstance(anchors, list) or not all(isinstance(anchor, str) for anchor in anchors):
             raise TypeError("LRLTripletGenerator expects a list of texts; for Documents use LRLQueryGenerator.")
         self.warm_up()
-        assert self._maker is not None
         rows = list(make([Passage(anchor) for anchor in anchors], self._maker.making()))
         return {
             "triplets": [row.to_json() for row in rows if not isinstance(row, Rejected)],

@@ -1,6 +1,8 @@
 """The translator as a Haystack component."""
 
 import asyncio
+from functools import cached_property
+from pathlib import Path
 
 from haystack import Document, component
 from haystack.components.generators.chat.types import ChatGenerator
@@ -40,20 +42,20 @@ class LRLDocumentTranslator:
         self.title_field = title_field
         self.workers = workers
         self.prompts = prompts
-        self._gate: LanguageGate | None = None
-        self._translator: ChatTranslator | None = None
 
     def warm_up(self) -> None:
-        """Load the prompt, the gate and the chat generator; does nothing the second time."""
-        if self._translator is None:
-            from pathlib import Path
+        """Load prompt and gate, once, and warm the chat generator up."""
+        self._translator.chat.warm_up()
 
-            spoken = language_of(self.language)
-            self._gate = LanguageGate(spoken)
-            chat = ChatModel(self.chat_generator, workers=self.workers)
-            folder = Path(self.prompts) if self.prompts else None
-            self._translator = ChatTranslator(chat, spoken, gate=self._gate, prompts=folder)
-            chat.warm_up()
+    @cached_property
+    def _gate(self) -> LanguageGate:
+        return LanguageGate(language_of(self.language))
+
+    @cached_property
+    def _translator(self) -> ChatTranslator:
+        chat = ChatModel(self.chat_generator, workers=self.workers)
+        folder = Path(self.prompts) if self.prompts else None
+        return ChatTranslator(chat, language_of(self.language), gate=self._gate, prompts=folder)
 
     @component.output_types(documents=list[Document], rejected=list[Document])
     def run(self, documents: list[Document]) -> dict[str, list[Document]]:
@@ -68,7 +70,6 @@ class LRLDocumentTranslator:
                 "LRLDocumentTranslator expects a list of Documents; for a text, wrap it in Document(content=...)."
             )
         self.warm_up()
-        assert self._translator is not None
         pairs = [Pair(str(document.meta.get(self.title_field) or ""), document.content or "") for document in documents]
         translated: list[Document] = []
         rejected: list[Document] = []
