@@ -33,7 +33,6 @@ from haystack.dataclasses import ChatMessage
 from haystack.document_stores.types import DocumentStore
 
 from haystack_integrations.components.embedders.lrl import LRLDocumentEmbedder
-from haystack_integrations.components.joiners.lrl import LRLDocumentJoiner
 from haystack_integrations.components.preprocessors.lrl import LRLDocumentSplitter
 from haystack_integrations.components.writers.lrl import LRLDocumentWriter
 from haystack_lrl.encoding.hardware import describe_machine
@@ -62,7 +61,7 @@ from haystack_lrl.synthesis.chat import ChatModel
 from haystack_lrl.synthesis.generators import load_chat
 from pipelines.answering import ask, build_rag
 from pipelines.indexing import index_documents
-from pipelines.retrieval import Mode, build_search, search, search_parts
+from pipelines.retrieval import Mode, build_search, joiner_of, search, search_parts
 from pipelines.stores import Place, embedder_of, open_store, save_store
 
 METRICS = (PRIMARY, "R@10", "R@100", "RR@10")
@@ -92,7 +91,7 @@ class Index:
     def parts(self, mode: Mode) -> dict[str, Any]:
         """Return new components that search it."""
         parts = search_parts(self.store, embedder_of(self.place), mode)
-        return {**parts, "joiner": LRLDocumentJoiner(top_k=None)} if mode == "hybrid" else parts
+        return {**parts, "joiner": joiner_of(self.store, top_k=None)} if mode == "hybrid" else parts
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ from haystack_integrations.document_stores.opensearch import OpenSearchDocumentS
 from numpy.typing import NDArray
 
 from haystack_integrations.components.embedders.lrl import LRLDocumentEmbedder, LRLTextEmbedder
-from haystack_integrations.components.joiners.lrl import LRLDocumentJoiner
 from haystack_integrations.components.preprocessors.lrl import LRLDocumentSplitter
 from haystack_lrl.encoding.hardware import describe_machine
 from haystack_lrl.evaluation.fusion_weight import tune_weight
@@ -37,7 +36,7 @@ from haystack_lrl.evaluation.testset import TestSet, load_test_set
 from haystack_lrl.records.jsonl import write_json
 from pipelines.document_store import build_document_store
 from pipelines.rankings import by_document
-from pipelines.retrieval import Mode, build_search, search, search_inputs, search_parts
+from pipelines.retrieval import Mode, build_search, joiner_of, search, search_inputs, search_parts
 from pipelines.server import Server
 
 _DEPTH = 100  # documents a ranking is judged to: R@100
@@ -130,7 +129,8 @@ def measured(
     """
     pipeline = pipeline_of(options, index, "hybrid")
     asked = {name: ask(pipeline, text) for name, text in test_set.queries.items()}
-    scores, ranks = LRLDocumentJoiner("scores", top_k=None), LRLDocumentJoiner("reciprocal-rank", top_k=None)
+    scores = joiner_of(index.store, top_k=None)
+    ranks = joiner_of(index.store, fusion="reciprocal-rank", top_k=None)
     rankings = {
         _BM25: {name: found.lexical for name, found in asked.items()},
         _DENSE: {name: found.dense for name, found in asked.items()},
@@ -141,6 +141,7 @@ def measured(
         system: {name: by_document(found) for name, found in ranking.items()} for system, ranking in rankings.items()
     }
     values = {system: measure(test_set, run) for system, run in runs.items()}
+    cosines = {name: {each: 2 * score - 1 for each, score in run.items()} for name, run in runs[_DENSE].items()}
     return {
         "indexed": len(index.documents),
         "systems": {
@@ -148,7 +149,7 @@ def measured(
             | {"minus BM25": paired(value[PRIMARY], values[_BM25][PRIMARY]).to_json()}
             for name, value in values.items()
         },
-        "tuned weight, cross-fitted": tune_weight(test_set, runs[_BM25], runs[_DENSE]).to_json(),
+        "tuned weight, cross-fitted": tune_weight(test_set, runs[_BM25], cosines).to_json(),
         "approximate nearest neighbours, share of the exact ten": recall(index, asked.values()),
         "latency, milliseconds": {mode: latency(pipeline_of(options, index, mode), test_set.queries) for mode in MODES},
     }, values

@@ -14,7 +14,6 @@ from haystack.core.errors import PipelineRuntimeError
 from haystack.dataclasses import ChatMessage
 
 from haystack_integrations.components.builders.lrl import LRLAnswerBuilder, LRLSourcesBuilder
-from haystack_integrations.components.joiners.lrl import LRLDocumentJoiner
 from haystack_lrl.languages.table import language as look_up
 from haystack_lrl.records.errors import InputError
 from haystack_lrl.synthesis.chat import first_line
@@ -54,8 +53,6 @@ def build_rag(
     :raises InputError: for an unknown language, prompts that cannot be used, and nothing to search with.
     """
     spoken = look_up(language)
-    if joiner is None and ranker is None and bm25 is not None and dense is not None:
-        joiner = LRLDocumentJoiner(top_k=top_k)
     pipeline = Pipeline()
     last = add_search(pipeline, bm25=bm25, embedder=embedder, dense=dense, joiner=joiner, ranker=ranker)
     messages = [ChatMessage.from_system(answer_instructions(spoken, prompts)), ChatMessage.from_user(_QUESTION)]

@@ -14,7 +14,7 @@ from haystack.document_stores.in_memory import InMemoryDocumentStore
 from haystack.document_stores.types import DocumentStore
 from haystack.errors import FilterError
 
-from haystack_integrations.components.joiners.lrl import LRLDocumentJoiner
+from haystack_integrations.components.joiners.lrl import Fusion, LRLDocumentJoiner
 from haystack_integrations.components.preprocessors.lrl import LRLQueryCleaner
 from haystack_lrl.records.errors import InputError, MissingExtraError
 
@@ -66,14 +66,37 @@ def retrievers_of(store: DocumentStore, *, top_k: int = CANDIDATES) -> tuple[Com
     )
 
 
-def search_parts(store: DocumentStore, embedder: Component, mode: Mode = "hybrid") -> dict[str, Component]:
+def joiner_of(
+    store: DocumentStore, *, fusion: Fusion = "scores", dense_weight: float = 0.5, top_k: int | None = 10
+) -> LRLDocumentJoiner:
+    """Return what fuses both rankings of a store, which knows the scale of its scores."""
+    floor = 0.0 if isinstance(store, InMemoryDocumentStore) else 0.5
+    return LRLDocumentJoiner(fusion, dense_weight, top_k, floor)
+
+
+def search_parts(
+    store: DocumentStore,
+    embedder: Component,
+    mode: Mode = "hybrid",
+    *,
+    fusion: Fusion = "scores",
+    dense_weight: float = 0.5,
+    top_k: int = 10,
+) -> dict[str, Component]:
     """Return the components by which `build_search` or `add_search` searches a store: new ones, for one pipeline.
 
     :param embedder: of queries; not used where only words are searched.
+    :param fusion: with `dense_weight` and `top_k`, of the joiner of a hybrid; where a reranker follows, `top_k` is what
+        it reads.
     """
     bm25, dense = retrievers_of(store)
-    by_words = {"bm25": bm25} if mode != "dense" else {}
-    return by_words if mode == "bm25" else {**by_words, "embedder": embedder, "dense": dense}
+    if mode == "bm25":
+        return {"bm25": bm25}
+    by_meaning = {"embedder": embedder, "dense": dense}
+    if mode == "dense":
+        return by_meaning
+    joiner = joiner_of(store, fusion=fusion, dense_weight=dense_weight, top_k=top_k)
+    return {"bm25": bm25, **by_meaning, "joiner": joiner}
 
 
 def reranker_of(model: str) -> Component:
@@ -117,7 +140,7 @@ def add_search(
     :param bm25: retriever that takes a `query`.
     :param embedder: of queries, for `dense`.
     :param dense: retriever that takes a `query_embedding`.
-    :param joiner: takes `lexical` and `dense` documents; an LRLDocumentJoiner of equal shares where both are searched.
+    :param joiner: takes `lexical` and `dense` documents, as `joiner_of` a store does; needed where both are searched.
     :param ranker: takes `query` and `documents`, such as SentenceTransformersSimilarityRanker.
     :returns: the component whose output `documents` is the result.
     :raises InputError: when there is nothing to search with, or half of it.
@@ -130,10 +153,9 @@ def add_search(
     if embedder is not None and dense is not None:
         _add(pipeline, "embedder", embedder, {"query.query": "text"})
         last = _add(pipeline, "dense", dense, {"embedder.embedding": "query_embedding"})
-    if bm25 is not None and dense is not None:
+    if joiner is not None:
         ways = {"bm25.documents": "lexical", "dense.documents": "dense"}
-        equal = LRLDocumentJoiner() if ranker is None else LRLDocumentJoiner(top_k=CANDIDATES)
-        last = _add(pipeline, "fusion", equal if joiner is None else joiner, ways)
+        last = _add(pipeline, "fusion", joiner, ways)
     if ranker is not None:
         last = _add(pipeline, "ranker", ranker, {"query.query": "query", f"{last}.documents": "documents"})
     return last
@@ -146,8 +168,8 @@ def _check(
         raise InputError("There is nothing to search with: give bm25, or embedder and dense, or all three.")
     if (embedder is None) != (dense is None):
         raise InputError("A search by vectors needs the embedder of queries and the retriever dense: give both.")
-    if joiner is not None and (bm25 is None or dense is None):
-        raise InputError("A joiner needs two rankings: give bm25, embedder and dense, or no joiner.")
+    if (joiner is not None) != (bm25 is not None and dense is not None):
+        raise InputError("Two rankings need a joiner, and a joiner two rankings: see joiner_of and search_parts.")
 
 
 def _add(pipeline: Pipeline, name: str, instance: Component, inputs: Mapping[str, str]) -> str:

@@ -13,7 +13,6 @@ from typing import Any, Self
 from haystack import Document, Pipeline
 from haystack.core.errors import PipelineRuntimeError
 
-from haystack_integrations.components.joiners.lrl import LRLDocumentJoiner
 from haystack_lrl.records.errors import InputError, MissingExtraError
 from haystack_lrl.synthesis.generators import load_chat
 from pipelines.answering import ask, build_rag
@@ -105,9 +104,7 @@ def _open(serving: Serving) -> Service:
     store = open_store(serving.place)
 
     def parts() -> dict[str, Any]:  # a component belongs to one pipeline; the weights are shared
-        found: dict[str, Any] = search_parts(store, embedder_of(serving.place), serving.mode)
-        joiner = {"joiner": LRLDocumentJoiner(dense_weight=serving.dense_weight)} if serving.mode == "hybrid" else {}
-        return {**found, **joiner}
+        return search_parts(store, embedder_of(serving.place), serving.mode, dense_weight=serving.dense_weight)
 
     finder = build_search(**parts())
     finder.warm_up()

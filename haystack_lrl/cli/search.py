@@ -72,14 +72,12 @@ def search_command(
 
 
 def _pipeline(given: Mapping[str, Any]) -> "Pipeline":
-    from haystack_integrations.components.joiners.lrl import LRLDocumentJoiner
     from pipelines.retrieval import CANDIDATES, build_search, reranker_of, search_parts
     from pipelines.stores import embedder_of, open_store
 
     place = place_of(given)
-    parts = search_parts(open_store(place), embedder_of(place), given["mode"])
-    if given["mode"] == "hybrid":
-        parts["joiner"] = LRLDocumentJoiner(given["fusion"], given["dense_weight"], top_k=CANDIDATES)
+    fused = {"fusion": given["fusion"], "dense_weight": given["dense_weight"], "top_k": CANDIDATES}
+    parts = search_parts(open_store(place), embedder_of(place), given["mode"], **fused)
     if given["reranker"]:
         parts["ranker"] = reranker_of(given["reranker"])
     return build_search(**parts)

@@ -101,7 +101,7 @@ def dense_run(test_set: TestSet, encoder: SentenceEncoder, *, split: bool = True
 
 
 def hybrid_run(lexical: Run, dense: Run, weight: float) -> Run:
-    """Add both scores, each scaled to 0..1 over the query's own ranking; a document not found scores 0.
+    """Add both scores, as `fuse_scores` says.
 
     :param weight: share of the dense score.
     """

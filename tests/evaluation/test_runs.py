@@ -7,6 +7,7 @@ import pytest
 from toy import WORDS, toy_seeds
 
 from haystack_lrl.encoding.encoder import SentenceEncoder
+from haystack_lrl.encoding.fusion import fuse_scores
 from haystack_lrl.evaluation.passages import split_documents
 from haystack_lrl.evaluation.runs import bm25_run, dense_run, hybrid_run
 from haystack_lrl.evaluation.testset import TestSet
@@ -142,16 +143,24 @@ def test_the_hybrid_at_its_ends_ranks_as_its_parents(toy, encoder):
         assert order(only_dense[query]) == order(dense[query])
         found = [name for name in order(only_lexical[query]) if only_lexical[query][name] > 0]
         assert found == order(lexical[query])[: len(found)]
-        lowest = min(lexical[query].values())  # is scaled to 0, as are those that are not found
-        assert len(found) == sum(score > lowest for score in lexical[query].values()) > 0
+        assert len(found) == sum(score > 0 for score in lexical[query].values()) > 0
 
 
 def test_the_hybrid_adds_scaled_scores():
     lexical = {"q": {"a": 10.0, "b": 5.0, "c": 0.0}}
     dense = {"q": {"b": 0.9, "d": 0.8, "c": 0.7}}
     assert hybrid_run(lexical, dense, 0.25) == {
-        "q": pytest.approx({"a": 0.75, "b": 0.75 * 0.5 + 0.25, "c": 0.0, "d": 0.25 * 0.5})
+        "q": pytest.approx({"a": 0.75, "b": 0.75 * 0.5 + 0.25, "c": 0.25 * 7 / 9, "d": 0.25 * 8 / 9})
     }
+
+
+def test_a_fused_score_does_not_depend_on_how_many_were_ranked():
+    lexical, dense = {"a": 9.0, "b": 4.0}, {"b": 0.8, "a": 0.5}
+    longer = hybrid_run({"q": {**lexical, "c": 0.5}}, {"q": {**dense, "c": -0.1}}, 0.4)["q"]
+    assert {name: longer[name] for name in "ab"} == hybrid_run({"q": lexical}, {"q": dense}, 0.4)["q"]
+    assert fuse_scores(lexical, {n: (1 + s) / 2 for n, s in dense.items()}, 0.4, floor=0.5) == pytest.approx(
+        fuse_scores(lexical, dense, 0.4)
+    )
 
 
 @pytest.mark.parametrize("lexical", [{}, {"q": {}}])
@@ -162,6 +171,7 @@ def test_a_query_that_bm25_knows_nothing_of_is_ranked_by_the_encoder(lexical):
 
 def test_one_document_alone_or_equals_score_one():
     assert hybrid_run({"q": {"a": 3.0}}, {"q": {"a": 0.2, "b": 0.2}}, 0.5) == {"q": {"a": 1.0, "b": 0.5}}
+    assert hybrid_run({"q": {"a": 3.0}}, {"q": {"a": -0.2}}, 0.5) == {"q": {"a": 0.5}}  # nothing is like the query
 
 
 def test_rankings_end_at_a_thousand_documents(encoder):

@@ -75,7 +75,7 @@ def test_by_words_and_vectors_with_as_many_sources_as_asked(tiny_model):
     documents = [Document(id=f"d{n}", content=f"abeloj kaj nektaro {n}") for n in range(20)]
     store.write_documents(LRLDocumentEmbedder(str(tiny_model), progress_bar=False).run(documents)["documents"])
     model = Model("Abeloj sekigas la nektaron per flugiloj [12].")
-    parts = search_parts(store, LRLTextEmbedder(str(tiny_model)))
+    parts = search_parts(store, LRLTextEmbedder(str(tiny_model)), top_k=12)
     pipeline = build_rag(language="epo", generator=model.generator, top_k=12, **parts)
     answer = pipeline.run({"query": {"query": "abeloj"}})["answer"]["answers"][0]
     assert len(answer.meta["sources"]) == 12

@@ -45,7 +45,7 @@ def built(mode):
     if mode == "rag":
         key = Secret.from_env_var("OPENAI_API_KEY", strict=False)
         chat = OpenAIChatGenerator(key, "default", api_base_url="http://localhost:8080/v1")
-        return build_rag(language="epo", generator=chat, **search_parts(store(), embedder))
+        return build_rag(language="epo", generator=chat, **search_parts(store(), embedder, top_k=5))
     if mode == "hybrid":
         return build_search(**search_parts(store(), embedder))
     bm25, dense = retrievers_of(store(), top_k=10)

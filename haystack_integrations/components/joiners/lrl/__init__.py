@@ -1,5 +1,5 @@
 """Haystack joiners of rankings by words and by meaning."""
 
-from haystack_integrations.components.joiners.lrl.document_joiner import LRLDocumentJoiner
+from haystack_integrations.components.joiners.lrl.document_joiner import Fusion, LRLDocumentJoiner
 
-__all__ = ["LRLDocumentJoiner"]
+__all__ = ["Fusion", "LRLDocumentJoiner"]

@@ -16,15 +16,19 @@ Fusion = Literal["scores", "reciprocal-rank"]
 class LRLDocumentJoiner:
     """Fuse a ranking by words and a ranking by vectors; documents of equal score keep their order, by words first.
 
-    :param fusion: `scores` adds both scores, each scaled to 0..1 over its own ranking, as `haystack-lrl evaluate` does;
+    :param fusion: `scores` adds both scores, each as a share of its ranking's best, as `haystack-lrl evaluate` does;
         `reciprocal-rank` adds 1 / (60 + rank) of both (Cormack, Clarke and Büttcher, SIGIR 2009), scaled to 0..1, as
         Haystack's DocumentJoiner does.
     :param dense_weight: share of the ranking by vectors, 0..1.
     :param top_k: the most documents that are returned; None returns all.
+    :param dense_floor: score by vectors of a document that has nothing to do with the query: 0 for a cosine, as memory
+        gives, 0.5 for OpenSearch's `cosinesimil`, which is half of one plus the cosine.
     :raises InputError: for another fusion, a share outside 0..1, and a `top_k` below 1.
     """
 
-    def __init__(self, fusion: Fusion = "scores", dense_weight: float = 0.5, top_k: int | None = 10) -> None:
+    def __init__(
+        self, fusion: Fusion = "scores", dense_weight: float = 0.5, top_k: int | None = 10, dense_floor: float = 0.0
+    ) -> None:
         if fusion not in get_args(Fusion):
             raise InputError(f"fusion={fusion!r} is not known: choose one of {', '.join(get_args(Fusion))}.")
         if not 0 <= dense_weight <= 1:
@@ -32,6 +36,7 @@ class LRLDocumentJoiner:
         self.fusion = fusion
         self.dense_weight = dense_weight
         self.top_k = _checked(top_k)
+        self.dense_floor = dense_floor
 
     @component.output_types(documents=list[Document])
     def run(
@@ -50,7 +55,7 @@ class LRLDocumentJoiner:
 
     def _by_scores(self, lexical: list[Document], dense: list[Document]) -> list[Document]:
         found = {document.id: document for document in [*dense, *lexical]}
-        scores = fuse_scores(_scores(lexical), _scores(dense), self.dense_weight)
+        scores = fuse_scores(_scores(lexical), _scores(dense), self.dense_weight, floor=self.dense_floor)
         ranked = sorted(scores.items(), key=lambda item: -item[1])
         return [replace(found[name], score=score) for name, score in ranked]
 
