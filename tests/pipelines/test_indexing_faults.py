@@ -149,7 +149,7 @@ def test_a_users_own_refresh_interval_comes_back_also_after_an_error(plain):
     with pytest.raises(InputError, match="a broken line"):
         index(breaking(), store)
     assert refresh_interval(plain, store) == "30s"
-    assert index(articles(1600), store).existing == 2000  # the block before the error was written whole
+    assert index(articles(1600), store).existing == 2800  # the seven blocks before the error were written whole
 
 
 def test_skipping_leaves_what_is_there(plain):
