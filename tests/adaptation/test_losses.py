@@ -38,7 +38,7 @@ def test_the_cached_loss_has_the_gradient_of_the_plain_one(tiny, symmetric, nega
     )
     assert plain.keys() == cached.keys()
     for name, value in plain.items():
-        torch.testing.assert_close(cached[name], value, rtol=1e-3, atol=1e-6)
+        torch.testing.assert_close(cached[name], value, rtol=1e-3, atol=1e-5)
     assert any((other[name] - value).abs().max() > 1e-4 for name, value in plain.items())
 
 
