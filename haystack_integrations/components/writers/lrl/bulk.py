@@ -89,12 +89,10 @@ class Bulk:
         before = self._refresh_interval()
         restored = None if before == "-1" else before  # a killed run's
         self._set_refresh_interval("-1")
-        try:
+        with contextlib.ExitStack() as after_an_error:
+            after_an_error.callback(self._restore_once, restored)
             yield
-        except BaseException:
-            with contextlib.suppress(TransportError):  # of a server that is gone; the next run restores it
-                self._client.indices.put_settings(index=self._index, body=_interval(restored))
-            raise
+            after_an_error.pop_all()
         self._set_refresh_interval(restored)
         self.refresh()
 
@@ -120,6 +118,10 @@ class Bulk:
     def _set_refresh_interval(self, value: str | None) -> None:
         with _if_allowed("change the settings of"):
             self._ask(lambda: self._client.indices.put_settings(index=self._index, body=_interval(value)))
+
+    def _restore_once(self, interval: str | None) -> None:
+        with contextlib.suppress(TransportError):  # of a server that is gone; the next run restores it
+            self._client.indices.put_settings(index=self._index, body=_interval(interval))
 
     def _ids(self, sources: Sequence[str]) -> set[str]:
         query = {"query": {"terms": {"source_id": list(sources)}}, "stored_fields": []}  # the ids alone
