@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from haystack_lrl.cli import options
-from haystack_lrl.cli.synthesis import style_weights
 
 
 @click.command("make-test-set")
@@ -86,7 +85,7 @@ def make_test_set_command(
     tree = {"questions": questions, "set_aside": set_aside, "top_k": top_k, "seed": seed}
     settings = validated(TestSetSettings, tree, "The command line")
     wanted = {"exemplars": exemplars, "prompts": str(prompts or ""), "max_characters": PASSAGE}
-    wanted |= {"styles": style_weights(styles)} if styles else {}
+    wanted |= {"styles": options.style_weights(styles)} if styles else {}
     asking = validated(AskSettings, wanted, "The command line")
     checks = LanguageGate(spoken) if gate else None
     asker = Asker(load_chat(generator.removeprefix("chat:"), timeout=timeout), spoken, asking, gate=checks, seed=seed)

@@ -52,3 +52,15 @@ def recipe_of(assignments: tuple[str, ...], **given: Any) -> "Recipe":  # noqa: 
 
     unused = {"seeds": "", "translator": "", "base_model": ""}
     return build(set_values({**unused, **given}, assignments), "The command line")
+
+
+def style_weights(styles: tuple[str, ...]) -> dict[str, float]:
+    """Read NAME=WEIGHT."""
+    weights = {}
+    for style in styles:
+        name, _, weight = style.partition("=")
+        try:
+            weights[name] = float(weight or 1)
+        except ValueError as error:
+            raise click.UsageError(f"--style {style} has no number behind '=': write it as question=2.") from error
+    return weights

@@ -131,7 +131,7 @@ def ask_command(
 
     tree = dict(load_tree(recipe).get("ask") or {}) if recipe else {}
     tree |= {name: value for name, value in given.items() if value is not None}
-    tree |= {"styles": style_weights(styles)} if styles else {}
+    tree |= {"styles": options.style_weights(styles)} if styles else {}
     tree |= {"prompts": str(prompts)} if prompts else {}
     settings = validated(AskSettings, tree, recipe or "The command line")
     spoken, checks = _spoken(language, gate=gate)
@@ -243,15 +243,3 @@ def _required(output: Path | None) -> Path:
     if output is None:
         raise click.UsageError("Missing option '--output': name the file for the rows.")
     return output
-
-
-def style_weights(styles: tuple[str, ...]) -> dict[str, float]:
-    """Read NAME=WEIGHT."""
-    weights = {}
-    for style in styles:
-        name, _, weight = style.partition("=")
-        try:
-            weights[name] = float(weight or 1)
-        except ValueError as error:
-            raise click.UsageError(f"--style {style} has no number behind '=': write it as question=2.") from error
-    return weights

@@ -55,8 +55,8 @@ class Unseen:
     """
 
     def __init__(self, queries: Iterable[tuple[str, str]], passages: Iterable[tuple[str, str]]) -> None:
-        plain = [(name, _plain(text)) for name, text in passages]
-        self._queries = _by_text((name, _plain(text)) for name, text in queries)
+        plain = [(name, without_marks(text)) for name, text in passages]
+        self._queries = _by_text((name, without_marks(text)) for name, text in queries)
         self._passages = _by_text(plain)
         self._names = [name for name, _ in plain]
         runs = [np.unique(_runs(text)) for _, text in plain]
@@ -72,9 +72,9 @@ class Unseen:
         """Yield what training rows, read once, have in common with these texts, in the language or in English."""
         for row in rows:
             for query in {row.query, row.english_query} - {""}:
-                yield from (Leak(name, row, "query", True) for name in self._queries.get(_plain(query), ()))
+                yield from (Leak(name, row, "query", True) for name in self._queries.get(without_marks(query), ()))
             for passage in {row.passage, row.english_passage} - {""}:
-                plain = _plain(passage)
+                plain = without_marks(passage)
                 same = self._passages.get(plain, [])
                 yield from (Leak(name, row, "passage", True) for name in same)
                 yield from (Leak(name, row, "passage", False) for name in self._near(plain) if name not in same)
@@ -92,7 +92,8 @@ class Unseen:
                 yield self._names[owner]
 
 
-def _plain(text: str) -> str:
+def without_marks(text: str) -> str:
+    """Return a text without case, punctuation and repeated spaces, in which copies are equal."""
     return re.sub(r"[\W_]+", " ", text.casefold()).strip()
 
 

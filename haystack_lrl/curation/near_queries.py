@@ -8,6 +8,8 @@ from more_itertools import chunked
 from scipy.sparse import csr_matrix  # comes without stubs
 from sklearn.feature_extraction.text import HashingVectorizer
 
+from haystack_lrl.curation.leaks import without_marks
+
 _SHARE = 0.7  # of the runs of five letters of both together: one changed letter in forty leaves 0.76
 _BLOCK = 4096  # others compared at a time
 # runs of five letters, without what is between words: the same in scripts that are written without spaces
@@ -43,7 +45,7 @@ def repeated(queries: Sequence[str]) -> set[int]:
 
 
 def _runs(texts: Sequence[str]) -> csr_matrix:
-    return _RUNS.transform([re.sub(r"[\W_]+", "", text.casefold()) for text in texts])
+    return _RUNS.transform([without_marks(text).replace(" ", "") for text in texts])
 
 
 def _alike(
