@@ -156,19 +156,6 @@ def test_compose_keeps_the_password_out_and_the_port_to_this_machine():
 # against a real server
 
 
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("opensearch")) as node:
-        yield Server(node.url, NOBODY)
-
-
-@pytest.fixture(scope="module")
-def secured(tmp_path_factory):
-    rights = "plugins.security.restapi.roles_enabled=all_access"  # lets the admin make the user that may only read
-    with running(tmp_path_factory.mktemp("secured"), "--secure", "-E", rights) as node:
-        yield node
-
-
 def as_user(monkeypatch, node, user, password, *, certificates=True):
     monkeypatch.setenv("OPENSEARCH_USERNAME", user)
     monkeypatch.setenv("OPENSEARCH_PASSWORD", password)

@@ -95,19 +95,6 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(pipelines.indexing, "_BLOCK_DOCUMENTS", 100)
 
 
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("opensearch")) as node:
-        yield Server(node.url, NOBODY)
-
-
-@pytest.fixture(scope="module")
-def secured(tmp_path_factory):
-    rights = "plugins.security.restapi.roles_enabled=all_access"
-    with running(tmp_path_factory.mktemp("secured"), "--secure", "-E", rights) as node:
-        yield node
-
-
 def as_user(monkeypatch, node, user, password, *, certificates=True):
     monkeypatch.setenv("OPENSEARCH_USERNAME", user)
     monkeypatch.setenv("OPENSEARCH_PASSWORD", password)
