@@ -61,6 +61,7 @@ from haystack_lrl.synthesis.chat import ChatModel
 from haystack_lrl.synthesis.generators import load_chat
 from pipelines.answering import ask, build_rag
 from pipelines.indexing import index_documents
+from pipelines.rankings import by_document
 from pipelines.retrieval import Mode, build_search, joiner_of, search, search_parts
 from pipelines.stores import Place, embedder_of, open_store, save_store
 
@@ -151,14 +152,6 @@ def index(name: str, model: Path, test_set: TestSet, work: Path) -> Index:
     return Index(place, store, told, depth)
 
 
-def ranking(documents: Sequence[Document]) -> dict[str, float]:
-    """Return the score of each document, which is that of its best passage."""
-    best: dict[str, float] = {}
-    for passage in documents:
-        best.setdefault(str(passage.meta.get("source_id", passage.id)), passage.score or 0.0)
-    return dict(list(best.items())[:_DEPTH])
-
-
 def timed(ask_one: Callable[[str], Any], queries: Mapping[str, str]) -> tuple[dict[str, Any], list[float]]:
     """Return what each query gives, and its milliseconds."""
     for text in list(queries.values())[:_WARM_UP]:
@@ -181,7 +174,7 @@ def outcome(where: Index, mode: Mode, test_set: TestSet, generator: ChatGenerato
     rag.remove_component("generator")  # for the next pipeline: a component is part of one
     spoken = [answer.meta["language_ok"] for answer in answered.values() if answer.meta["answered"]]
     return Outcome(
-        {query: ranking(documents) for query, documents in found.items()},
+        {query: dict(list(by_document(passages).items())[:_DEPTH]) for query, passages in found.items()},
         {query: GivenAnswer.from_haystack(answer) for query, answer in answered.items()},
         sum(spoken) / max(1, len(spoken)),
         search_ms,

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from haystack_integrations.components.embedders.lrl import LRLDocumentEmbedder, LRLTextEmbedder
 from haystack_integrations.components.preprocessors.lrl import LRLDocumentSplitter
 from haystack_lrl.encoding.hardware import describe_machine
+from haystack_lrl.evaluation.approximate import approximate_recall
 from haystack_lrl.evaluation.fusion_weight import tune_weight
 from haystack_lrl.evaluation.metrics import METRICS, PRIMARY, PerQuery, measure
 from haystack_lrl.evaluation.statistics import bootstrap, paired
@@ -176,13 +177,14 @@ def recall(index: Index, asked: Iterable[Asked]) -> float:
     """Return the mean share of the ten nearest by exact cosine that are among the server's first ten."""
     vectors = np.array([document.embedding for document in index.documents])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    shares = []
-    for query in asked:
+    exact, found = {}, {}
+    for place, query in enumerate(asked):
         cosines = vectors @ (query.vector / np.linalg.norm(query.vector))
-        tenth = np.sort(cosines)[-_NEAREST] - 1e-6  # equal texts may stand in for each other
-        near = {index.documents[row].id for row in np.flatnonzero(cosines >= tenth)}
-        shares.append(sum(document.id in near for document in query.dense[:_NEAREST]) / _NEAREST)
-    return float(np.mean(shares))
+        # rounded, since equal texts may stand in for each other
+        scores = zip(index.documents, np.round(cosines, 6).tolist(), strict=True)
+        exact[str(place)] = {document.id: score for document, score in scores}
+        found[str(place)] = {document.id: document.score or 0.0 for document in query.dense}
+    return float(approximate_recall(exact, found, _NEAREST).mean())
 
 
 def latency(pipeline: Pipeline, queries: Mapping[str, str]) -> dict[str, float]:
