@@ -247,6 +247,8 @@ def _said_by_server(cause: BaseException | None) -> str | None:
     if isinstance(cause, Unreachable):
         return "The search server does not answer in time: check that it runs, then ask again."
     if isinstance(cause, TransportError):
+        if cause.error == "search_phase_execution_exception" and cause.status_code in (500, 503):
+            return "A part of the index does not answer: check that all nodes of the server run, then ask again."
         return f"The search server refuses the query ({cause.status_code}, {cause.error}): mend what it says."
     return None
 

@@ -20,10 +20,13 @@ try:
         TransportError,
     )
     from opensearchpy.exceptions import ConnectionError as Unreachable
+
+    from haystack_integrations.document_stores.lrl import CompleteResults
 except ImportError as error:
     raise MissingExtraError('OpenSearch needs a package: pip install "haystack-lrl[opensearch]"') from error
 
 _BUSY = [429, 502, 503, 504]
+_AGAIN = [*_BUSY, 500]  # which a search gets whose node dies between its two phases
 _RETRIES = 5
 _PAUSE_S = 0.5
 
@@ -77,7 +80,8 @@ class Server:
             "timeout": self.timeout_s,
             "max_retries": _RETRIES,
             "retry_on_timeout": True,
-            "retry_on_status": _BUSY,
+            "retry_on_status": _AGAIN,
+            "transport_class": CompleteResults(),
             **({"ca_certs": str(self.certificates)} if self.certificates else {}),
         }
 

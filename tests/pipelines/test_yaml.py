@@ -83,7 +83,7 @@ def test_no_password_is_in_a_file_or_in_what_it_loads(mode, monkeypatch):
 def test_changing_the_host_to_https_checks_certificates(host, verified):
     parameters = yaml.safe_load(text_of("bm25"))["components"]["bm25"]["init_parameters"]["document_store"]
     options = {**parameters["init_parameters"], "hosts": [host]}
-    for own in ("index", "create_index", "http_auth"):
+    for own in ("index", "create_index", "http_auth", "transport_class"):
         del options[own]
     with OpenSearch(use_ssl=None, **options) as client:
         connection = client.transport.get_connection()

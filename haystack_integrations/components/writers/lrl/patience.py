@@ -15,12 +15,15 @@ from opensearchpy import OpenSearch, Urllib3HttpConnection
 from opensearchpy.exceptions import AuthenticationException, AuthorizationException, SSLError, TransportError
 from opensearchpy.exceptions import ConnectionError as Unreachable
 
+from haystack_integrations.document_stores.lrl import CompleteResults
 from haystack_lrl.records.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 BUSY = frozenset({429, 502, 503, 504})
 """Statuses that say: later."""
+
+_HALVED = 500  # of a search whose node dies between its two phases
 
 FULL = "The index is closed for writing, mostly because the disk is full: free space and run the same again"
 """What a watermark of the disk means for the user."""
@@ -107,6 +110,7 @@ def patient_client(store: OpenSearchDocumentStore, connections: int) -> OpenSear
     assert store._client is not None
     transport = store._client.transport
     settings: dict[str, Any] = {**transport.kwargs, "max_retries": 0, "pool_maxsize": connections}
+    settings["transport_class"] = CompleteResults()  # what is not found is written again, or stays though it is old
     if transport.connection_class is Urllib3HttpConnection:
         settings["connection_class"] = _Connection
     return OpenSearch(transport.hosts, **settings)
@@ -149,7 +153,7 @@ def later(error: TransportError) -> tuple[str, float]:
         raise not_allowed(said(error)) from error
     if isinstance(error, Unreachable):  # a time-out is one
         return type(error).__name__, 0.0
-    if error.status_code not in BUSY:
+    if error.status_code not in {*BUSY, _HALVED}:
         raise error
     return f"status {error.status_code}", error.retry_after_s if isinstance(error, Busy) else 0.0
 
