@@ -1,11 +1,13 @@
 """Text in whatever file holds it: lines, or the texts of records."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from haystack_lrl.records.errors import InputError
 from haystack_lrl.records.jsonl import read_jsonl, read_lines
+from haystack_lrl.records.parts import Part, part_lines, read_part
 from haystack_lrl.records.text import text_of
 
 _COLUMNS = ("title", "text", "query", "passage")
@@ -21,13 +23,32 @@ def read_texts(path: Path) -> Iterator[str]:
             yield line.strip()
         return
     for number, row in read_jsonl(path):
-        where = f"{path} line {number}"
-        columns = [column for column in _COLUMNS if column in row]
-        if not columns:
-            raise InputError(f"{where} has none of the columns {', '.join(_COLUMNS)}: rename its text to one of them.")
-        for column in columns:
-            if text := text_of(row, column, where).strip():
-                yield text
+        yield from _texts_of(row, f"{path} line {number}")
+
+
+def texts_in(part: Part) -> Iterator[str]:
+    """Yield the texts of a part of such a file, or of a Parquet file's.
+
+    :raises InputError: as `read_texts` does.
+    """
+    if ".jsonl" in part.path or part.path.endswith(".parquet"):
+        for row in read_part(part):
+            yield from _texts_of(row.values, row.where)
+        return
+    for where, line in part_lines(part):
+        try:
+            yield line.decode().strip()
+        except UnicodeDecodeError as error:
+            raise InputError(f"{where} is not UTF-8: convert the file, e.g. with iconv.") from error
+
+
+def _texts_of(row: Mapping[str, Any], where: str) -> Iterator[str]:
+    columns = [column for column in _COLUMNS if column in row]
+    if not columns:
+        raise InputError(f"{where} has none of the columns {', '.join(_COLUMNS)}: rename its text to one of them.")
+    for column in columns:
+        if text := text_of(row, column, where).strip():
+            yield text
 
 
 def sample_english() -> Iterator[str]:

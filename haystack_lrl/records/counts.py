@@ -18,10 +18,10 @@ class Counts:
         self.rows += 1
         self.kept += 1
 
-    def reject(self, reason: str) -> None:
-        """Count a row that ends here."""
-        self.rows += 1
-        self.rejected[reason] += 1
+    def reject(self, reason: str, rows: int = 1) -> None:
+        """Count rows that end here."""
+        self.rows += rows
+        self.rejected.update({reason: rows} if rows else {})
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts for the manifest.

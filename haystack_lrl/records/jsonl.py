@@ -47,15 +47,24 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     :raises InputError: with path and line for what is not a JSON object, UTF-8 or whole gzip.
     """
     for number, line in read_lines(path):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{path} line {number} is not valid JSON ({error.msg}): mend or delete the line."
-            ) from error
-        if not isinstance(row, dict):
-            raise InputError(f"{path} line {number} is a JSON {type(row).__name__}, not an object: mend it.")
-        yield number, row
+        yield number, parse_row(line, f"{path} line {number}")
+
+
+def parse_row(line: str | bytes, where: str) -> dict[str, Any]:
+    """Return the object that a line holds.
+
+    :param where: file and line, for the error.
+    :raises InputError: for what is not a JSON object or UTF-8.
+    """
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{where} is not valid JSON ({error.msg}): mend or delete the line.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{where} is not UTF-8: convert the file, e.g. with iconv.") from error
+    if not isinstance(row, dict):
+        raise InputError(f"{where} is a JSON {type(row).__name__}, not an object: mend it.")
+    return row
 
 
 def dump_line(row: Mapping[str, Any]) -> str:

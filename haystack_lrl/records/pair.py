@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from haystack_lrl.records.jsonl import dump_line, read_jsonl, writing
+from haystack_lrl.records.jsonl import dump_line, writing
+from haystack_lrl.records.parts import Row, read_rows
 from haystack_lrl.records.text import text_hash, text_of
 
 
@@ -75,28 +76,41 @@ class Rejected:
 _FIELDS = tuple(field.name for field in fields(Pair))
 
 
-def read_pairs(path: Path, query_column: str = "query", passage_column: str = "passage") -> Iterator[Pair]:
-    """Yield the pairs of a JSONL file (`.gz` too), NFC-normalised, with their line number where they have no id.
+def read_pairs(source: str | Path, query_column: str = "query", passage_column: str = "passage") -> Iterator[Pair]:
+    """Yield the pairs of a file, folder, glob or URL, NFC-normalised, with their line number where they have no id.
 
+    :param source: JSONL (`.gz` too) or Parquet; see `haystack_lrl.records.parts`.
     :raises InputError: with path and line for a missing column or a value that is not text.
     """
-    for number, row in read_jsonl(path):
-        where = f"{path} line {number}"
-        texts = {"query": text_of(row, query_column, where), "passage": text_of(row, passage_column, where)}
-        rest = {name: str(row[name]) for name in _FIELDS if name in row and name not in texts}
-        yield Pair(**{"id": str(number), **rest, **texts})
+    return (pair_of(row, query_column, passage_column) for row in read_rows(source))
 
 
-def read_triplets(path: Path) -> Iterator[Triplet]:
-    """Yield the triplets of a JSONL file; a line without `negatives` is a triplet without any."""
-    for (_, row), pair in zip(read_jsonl(path), read_pairs(path), strict=True):
-        yield Triplet(pair, tuple(row.get("negatives", ())))
+def pair_of(row: Row, query_column: str = "query", passage_column: str = "passage") -> Pair:
+    """Return the pair that a row holds.
+
+    :raises InputError: with file and line for a missing column or a value that is not text.
+    """
+    where, number, values = row
+    texts = {"query": text_of(values, query_column, where), "passage": text_of(values, passage_column, where)}
+    rest = {name: str(values[name]) for name in _FIELDS if name in values and name not in texts}
+    return Pair(**{"id": str(number), **rest, **texts})
 
 
-def read_outcomes(path: Path) -> Iterator[Pair | Rejected]:
+def read_triplets(source: str | Path) -> Iterator[Triplet]:
+    """Yield the triplets of a source; a line without `negatives` is a triplet without any."""
+    for row in read_rows(source):
+        yield Triplet(pair_of(row), tuple(row.values.get("negatives", ())))
+
+
+def read_outcomes(source: str | Path) -> Iterator[Pair | Rejected]:
     """Yield what a stage wrote: pairs, and the pairs that it rejected."""
-    for (_, row), pair in zip(read_jsonl(path), read_pairs(path), strict=True):
-        yield Rejected(pair, str(row["reason"]), str(row.get("raw", ""))) if row.get("reason") else pair
+    return map(outcome_of, read_rows(source))
+
+
+def outcome_of(row: Row) -> Pair | Rejected:
+    """Return the pair that a row holds, or the rejected one."""
+    pair, values = pair_of(row), row.values
+    return Rejected(pair, str(values["reason"]), str(values.get("raw", ""))) if values.get("reason") else pair
 
 
 def write_rows(path: Path, rows: Iterable[Pair | Rejected | Triplet]) -> int:

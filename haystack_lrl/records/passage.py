@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from haystack_lrl.records.jsonl import read_jsonl
+from haystack_lrl.records.parts import Row, read_rows
 from haystack_lrl.records.text import text_of
 
 
@@ -20,14 +20,22 @@ class Passage:
     id: str = ""
 
 
-def read_passages(path: Path, column: str = "text") -> Iterator[Passage]:
-    """Yield the passages of a JSONL file, such as a BEIR corpus.
+def read_passages(source: str | Path, column: str = "text") -> Iterator[Passage]:
+    """Yield the passages of a file, folder, glob or URL, such as a BEIR corpus.
 
+    :param source: JSONL (`.gz` too) or Parquet; see `haystack_lrl.records.parts`.
     :param column: what holds the text; a `title` beside it comes first.
     :raises InputError: with path and line for a missing column or a value that is not text.
     """
-    for number, row in read_jsonl(path):
-        where = f"{path} line {number}"
-        title = text_of(row, "title", where) if row.get("title") else ""
-        text = text_of(row, column, where)
-        yield Passage(f"{title} {text}".strip(), str(row.get("_id", row.get("id", number))))
+    return (passage_of(row, column) for row in read_rows(source))
+
+
+def passage_of(row: Row, column: str = "text") -> Passage:
+    """Return the passage that a row holds.
+
+    :raises InputError: with file and line for a missing column or a value that is not text.
+    """
+    where, number, values = row
+    title = text_of(values, "title", where) if values.get("title") else ""
+    text = text_of(values, column, where)
+    return Passage(f"{title} {text}".strip(), str(values.get("_id", values.get("id", number))))

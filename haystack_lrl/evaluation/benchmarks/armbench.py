@@ -34,7 +34,7 @@ def load_armbench(folder: Path, language: str) -> TestSet:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, list[tuple[str, int]]]]:
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no stubs
+    import pyarrow.parquet as pq
 
     present = pq.read_schema(path).names
     label = next((name for name in _LABELS if name in present), _LABELS[0])
