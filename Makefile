@@ -15,7 +15,7 @@ $(VENV)/base: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/dev: $(VENV)/base
-	$(PIP) --group dev ".[ct2,llama-cpp,lora,mteb,onnx,opensearch,openvino,serve,transformers]"
+	$(PIP) --group dev ".[ct2,llama-cpp,lora,mteb,onnx,opensearch,openvino,ray,serve,transformers]"
 	$(PIP) --editable . --no-deps
 	touch $@
 

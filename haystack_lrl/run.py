@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -17,40 +17,40 @@ from haystack_lrl.curation.filtering import filter_file
 from haystack_lrl.curation.mining import mine_file
 from haystack_lrl.curation.mixture import Task, read_mixture
 from haystack_lrl.curation.split import Split, split_pairs, with_dev
-from haystack_lrl.encoding.encoder import Role, SentenceEncoder, load_model, model_prompts
+from haystack_lrl.encoding.encoder import Role, SentenceEncoder, load_model
+from haystack_lrl.engine.making import run_job
+from haystack_lrl.engine.settings import Engine
 from haystack_lrl.evaluation.metrics import PRIMARY, measure
 from haystack_lrl.evaluation.report import write_report
 from haystack_lrl.evaluation.runs import dense_run
 from haystack_lrl.inputs import check_inputs
-from haystack_lrl.languages.gate import LanguageGate
 from haystack_lrl.languages.table import Language, language
 from haystack_lrl.measure import check_leaks, measure_run, primary_test_set
 from haystack_lrl.recipe import Recipe
 from haystack_lrl.records.errors import InputError
 from haystack_lrl.records.jsonl import write_json, writing
 from haystack_lrl.records.pair import Pair, Triplet, read_outcomes, read_pairs, read_triplets
-from haystack_lrl.records.passage import read_passages
 from haystack_lrl.rundir import RunDirectory
-from haystack_lrl.sources import teacher_of, with_vocabulary
+from haystack_lrl.sources import scorer_of, teacher_of, with_vocabulary
 from haystack_lrl.stages import DevSet, Trainer, as_rows, merge_at, prompts_of
-from haystack_lrl.synthesis.asking import Asker, ask_file
-from haystack_lrl.synthesis.generators import load_chat
-from haystack_lrl.synthesis.translation import check_copies, translate_file
-from haystack_lrl.synthesis.translator import load_translator
+from haystack_lrl.synthesis.jobs import Questions, Translation
+from haystack_lrl.synthesis.translation import check_copies
 
 logger = logging.getLogger(__name__)
 
 _REPORTED = 2000  # pairs in the tokenizer report
 
 
-def adapt(recipe: Recipe, output: Path, *, progress: bool = True) -> dict[str, Any]:
+def adapt(recipe: Recipe, output: Path, engine: Engine | None = None, *, progress: bool = True) -> dict[str, Any]:
     """Do every stage that is not done yet, and return what metrics.json holds.
 
     :param output: the run directory; one that a killed run left behind is gone on with.
+    :param engine: where translating, asking, filtering and mining run; None for this process. Training is started with
+        torchrun or accelerate where it is to run on several GPUs.
     :raises InputError: for what the user can mend; a rerun then goes on where this one stopped.
     """
     check_inputs(recipe)
-    adaptation = Adaptation(RunDirectory.claim(output, recipe, progress=progress))
+    adaptation = Adaptation(RunDirectory.claim(output, recipe, progress=progress), engine)
     for name, artefact in adaptation.stages():
         adaptation.run.stage(name, artefact, getattr(adaptation, name))
     shutil.rmtree(adaptation.run.path("checkpoints"), ignore_errors=True)
@@ -60,8 +60,9 @@ def adapt(recipe: Recipe, output: Path, *, progress: bool = True) -> dict[str, A
 class Adaptation:
     """The stages of one run directory; each leaves its artefact and returns what goes into the manifest."""
 
-    def __init__(self, run: RunDirectory) -> None:
+    def __init__(self, run: RunDirectory, engine: Engine | None = None) -> None:
         self.run = run
+        self.engine = engine
         self.recipe = run.recipe
         self.language: Language = language(run.recipe.language)
 
@@ -87,48 +88,40 @@ class Adaptation:
     def translate(self) -> dict[str, Any]:
         """Seeds to pairs.jsonl; stops when too many translations are copies."""
         recipe = self.recipe
-        gate = self._gate()
-        translator = load_translator(recipe.translator, self.language, timeout=recipe.translator_timeout, gate=gate)
-        output = self.run.path("pairs.jsonl")
-        counts = translate_file(
-            self._seeds(),
-            output,
-            translator,
-            self.language,
-            gate=gate,
-            total=sum(1 for _ in self._seeds()),
-            progress=self.run.progress,
+        job = Translation(
+            self.language.code,
+            recipe.translator,
+            recipe.translator_timeout,
+            recipe.gate,
+            query_column=recipe.query_column,
+            passage_column=recipe.passage_column,
         )
+        output = self.run.path("pairs.jsonl")
+        counts, _ = run_job(job, recipe.seeds, output, self.engine, progress=self.run.progress)
         return {"rows": counts.to_json(), "copied": check_copies(output, recipe.max_copied)}
 
     def ask(self) -> dict[str, Any]:
         """Passages to asked.jsonl: questions about them, made by a chat model."""
         recipe = self.recipe
-        passages = Path(str(recipe.passages))
-        chat = load_chat(str(recipe.generator), timeout=recipe.translator_timeout)
-        asker = Asker(chat, self.language, recipe.ask, gate=self._gate(), seed=recipe.seed)
-        total = sum(1 for _ in read_passages(passages))
+        job = Questions(
+            self.language.code, str(recipe.generator), recipe.ask, recipe.translator_timeout, recipe.gate, recipe.seed
+        )
         output = self.run.path("asked.jsonl")
-        counts = ask_file(read_passages(passages), output, asker, total=total, progress=self.run.progress)
-        return {"rows": counts.to_json(), "tokens": dict(chat.usage)}
+        counts, used = run_job(job, str(recipe.passages), output, self.engine, progress=self.run.progress)
+        return {"rows": counts.to_json(), "tokens": dict(used)}
 
     def filter(self) -> dict[str, Any]:
         """pairs.jsonl to kept.jsonl and rejected.jsonl."""
-        settings = self.recipe.filter
-        scorer = None
-        if settings.thresholds != "none":
-            model = load_model(settings.scorer) if settings.scorer else self._base()
-            prompts = model_prompts(model) if settings.scorer else self._prompts
-            scorer = SentenceEncoder(model, prompts=prompts, max_length=settings.max_length)
-        counts = filter_file(
-            self.run.path("pairs.jsonl"),
-            self.run.path("kept.jsonl"),
-            self.run.path("rejected.jsonl"),
-            self.language,
-            settings,
-            scorer,
-            progress=self.run.progress,
-        )
+        with scorer_of(self.recipe, self._prompts, self.engine) as scorer:
+            counts = filter_file(
+                self.run.path("pairs.jsonl"),
+                self.run.path("kept.jsonl"),
+                self.run.path("rejected.jsonl"),
+                self.language,
+                self.recipe.filter,
+                scorer,
+                progress=self.run.progress,
+            )
         if not counts.kept:
             raise InputError(
                 f"{self.run.path('rejected.jsonl')} holds every pair: none passed the filters; see its reasons."
@@ -137,14 +130,15 @@ class Adaptation:
 
     def mine(self) -> dict[str, Any]:
         """Training pairs to triplets.jsonl, with a review sheet beside it."""
-        counts = mine_file(
-            self._split.train,
-            self.run.path("triplets.jsonl"),
-            teacher_of(self.recipe, self._base, progress=self.run.progress),
-            self.recipe.mining,
-            seed=self.recipe.seed,
-            review=self.run.path("review.html"),
-        )
+        with teacher_of(self.recipe, self._prompts, self.engine, progress=self.run.progress) as teacher:
+            counts = mine_file(
+                self._split.train,
+                self.run.path("triplets.jsonl"),
+                teacher,
+                self.recipe.mining,
+                seed=self.recipe.seed,
+                review=self.run.path("review.html"),
+            )
         return {"rows": {"rows": counts.rows, "kept": counts.rows, "rejected": {}}, "mining": counts.to_json()}
 
     def tokenizer(self) -> dict[str, Any]:
@@ -157,7 +151,7 @@ class Adaptation:
 
     def grow(self) -> dict[str, Any]:
         """Give the base the words of the training pairs: grown/, which is the base itself where that is not needed."""
-        base, facts = with_vocabulary(self._base(), self.recipe, self._split)
+        base, facts = with_vocabulary(self._base(), self.recipe, self._split, self.engine)
         self._save(base, "grown", "before training, with the words of the language")
         return facts
 
@@ -231,12 +225,6 @@ class Adaptation:
             file.write(data_card(self.recipe.to_tree(), self.run.manifest()))
         write_json(self.run.path("metrics.json"), metrics)
         return {}
-
-    def _gate(self) -> LanguageGate | None:
-        return LanguageGate(self.language, self.recipe.gate) if self.recipe.gate else None
-
-    def _seeds(self) -> Iterator[Pair]:
-        return read_pairs(Path(self.recipe.seeds), self.recipe.query_column, self.recipe.passage_column)
 
     def _base(self) -> SentenceTransformer:
         return load_model(self.recipe.base_model, revision=self.recipe.revision)

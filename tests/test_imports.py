@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "haystack_lrl"
 ORDER = (
     "cli",
     "quickstart",
+    "planning",
     "estimate",
     "run",
     "inputs",
@@ -24,6 +25,7 @@ ORDER = (
     "recipe",
     "making_test_sets",
     "evaluation",
+    "engine",
     "adaptation",
     "curation",
     "synthesis",
@@ -81,8 +83,23 @@ def test_help_loads_no_heavy_library():
     assert done.stdout.strip().endswith("[]")
 
 
+def test_without_an_engine_nothing_loads_ray(tmp_path):
+    (tmp_path / "seeds.jsonl").write_text('{"query": "a river", "passage": "the bridge"}\n')
+    code = (
+        "import sys\nfrom haystack_lrl.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "print(sorted({'ray', 'pyarrow'} & set(sys.modules)))"
+    )
+    arguments = ["translate", "--language", "epo", "--seeds", "seeds.jsonl", "--translator", "command:cat"]
+    arguments += ["--no-gate", "--quiet", "--max-copied", "1", "--output", "pairs.jsonl"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.strip().endswith("[]")
+
+
 def test_haystack_integrations_is_a_namespace():
     root = PACKAGE.parent / "haystack_integrations"
-    for folder in (root, root / "components", root / "components" / "embedders"):
+    for folder in (root, root / "components", root / "components" / "embedders", root / "document_stores"):
         assert folder.is_dir()
         assert not (folder / "__init__.py").exists()

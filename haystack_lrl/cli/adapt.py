@@ -1,11 +1,14 @@
 """`haystack-lrl adapt`: the whole road."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from haystack_lrl.cli import options
+
+if TYPE_CHECKING:
+    from haystack_lrl.engine.settings import Engine
 
 
 @click.command("adapt")
@@ -43,6 +46,7 @@ from haystack_lrl.cli import options
     "--estimate", is_flag=True, help="Measure this machine for a moment, print how long each stage will take, and end."
 )
 @options.quiet_option
+@options.engine_options
 def adapt_command(
     name: str | None,
     test_sets: tuple[str, ...],
@@ -51,6 +55,7 @@ def adapt_command(
     assignments: tuple[str, ...],
     output: Path | None,
     memory: str | None,
+    engine: "Engine | None",
     *,
     control: bool | None,
     split: bool | None,
@@ -85,15 +90,15 @@ def adapt_command(
     elif output is None:
         raise click.UsageError("Missing option '--output': name the run directory.")
     else:
-        click.get_current_context().exit(finish(recipe, output, progress=not quiet))
+        click.get_current_context().exit(finish(recipe, output, engine, progress=not quiet))
 
 
-def finish(recipe: Any, output: Path, *, progress: bool) -> int:  # noqa: ANN401 - Recipe, whose module is heavy
+def finish(recipe: Any, output: Path, engine: "Engine | None" = None, *, progress: bool) -> int:  # noqa: ANN401 - Recipe, whose module is heavy
     """Run the recipe, print the table and the verdict, and return the exit code."""
     from haystack_lrl.evaluation.table import text_table
     from haystack_lrl.run import adapt
 
-    metrics = adapt(recipe, output, progress=progress)
+    metrics = adapt(recipe, output, engine, progress=progress)
     click.echo(text_table(metrics))
     click.echo(f"\nmodel:  {output / 'model'}\nreport: {output / 'report.html'}")
     click.echo(f"\n{metrics['verdict']['sentence']}")

@@ -1,34 +1,48 @@
 """The stages one by one, over files."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from haystack_lrl.cli import options
 
+if TYPE_CHECKING:
+    from haystack_lrl.engine.settings import Engine
+
 
 @click.command("filter")
 @options.required_language_option
-@options.input_option("--pairs", help="What translate wrote.")
+@options.source_option("--pairs", help="What translate wrote: a file, folder, glob or URL.")
 @click.option(
     "--scorer", metavar="PATH_OR_HUB_ID", help="Model for the drift rules; without it only the text rules run."
 )
 @options.folder_option("--output", help="Where kept.jsonl and rejected.jsonl go.")
 @options.set_option
 @options.quiet_option
+@options.engine_options
 def filter_command(
-    language: str, pairs: Path, scorer: str | None, output: Path, assignments: tuple[str, ...], *, quiet: bool
+    language: str,
+    pairs: str,
+    scorer: str | None,
+    output: Path,
+    assignments: tuple[str, ...],
+    engine: "Engine | None",
+    *,
+    quiet: bool,
 ) -> None:
     """Split translated pairs into kept.jsonl and rejected.jsonl, each rejected pair with its reason."""
     from haystack_lrl.curation.filtering import filter_file
-    from haystack_lrl.encoding.encoder import SentenceEncoder, load_model
+    from haystack_lrl.engine.encoding import EncoderSettings, encoder_on
     from haystack_lrl.languages.table import language as language_of
 
     settings = options.recipe_of(assignments, language=language).filter
-    encoder = SentenceEncoder(load_model(scorer), max_length=settings.max_length) if scorer else None
     kept, rejected = output / "kept.jsonl", output / "rejected.jsonl"
-    counts = filter_file(pairs, kept, rejected, language_of(language), settings, encoder, progress=not quiet)
+    model = EncoderSettings(scorer, max_length=settings.max_length) if scorer else None
+    with encoder_on(model, engine) if model else nullcontext() as encoder:
+        counts = filter_file(pairs, kept, rejected, language_of(language), settings, encoder, progress=not quiet)
     click.echo(json.dumps(counts.to_json()))
 
 

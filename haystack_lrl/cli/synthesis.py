@@ -1,7 +1,7 @@
 """What makes training data: translations, questions about passages, triplets."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +10,15 @@ import click
 from haystack_lrl.cli import options
 
 if TYPE_CHECKING:
-    from haystack_lrl.languages.gate import LanguageGate
-    from haystack_lrl.languages.table import Language
+    from haystack_lrl.engine.settings import Engine
+    from haystack_lrl.languages.gate import GateSettings
+    from haystack_lrl.synthesis.jobs import Job
 
-_output = click.option("--output", type=options.OUTPUT, metavar="FILE", help="Where the rows go, rejected ones too.")
+_output = click.option(
+    "--output",
+    metavar="FILE_OR_FOLDER/",
+    help="Where the rows go, rejected ones too; with --engine ray also a folder or a URL, which gets shards.",
+)
 _MAKING = (
     options.folder_option(
         "--prompts",
@@ -26,6 +31,7 @@ _MAKING = (
         "--estimate", is_flag=True, help="Make 8 rows, print rows per minute, the time for all and tokens, and end."
     ),
     options.quiet_option,
+    options.engine_options,
 )
 
 
@@ -37,7 +43,7 @@ def _making_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command("translate")
 @options.required_language_option
-@options.input_option("--seeds", help="JSONL file of English pairs.")
+@options.source_option("--seeds", help="English pairs: JSONL or Parquet, a file, folder, glob or URL.")
 @click.option(
     "--translator", required=True, metavar="SPEC", help="command:..., seq2seq:..., ct2:..., chat:... or file:..."
 )
@@ -48,44 +54,34 @@ def _making_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_making_options
 def translate_command(
     language: str,
-    seeds: Path,
+    seeds: str,
     translator: str,
-    output: Path | None,
+    output: str | None,
     query_column: str,
     passage_column: str,
     max_copied: float,
     prompts: Path | None,
     timeout: float,
+    engine: "Engine | None",
     *,
     gate: bool,
     estimate: bool,
     quiet: bool,
 ) -> None:
     """Translate English pairs; a killed run goes on where it stopped."""
-    from haystack_lrl.records.pair import Pair, read_pairs
-    from haystack_lrl.synthesis.translation import check_copies, translate_file, translating
-    from haystack_lrl.synthesis.translator import load_translator
+    from haystack_lrl.languages.table import language as language_of
+    from haystack_lrl.synthesis.jobs import Translation
+    from haystack_lrl.synthesis.translation import check_copies
 
-    spoken, checks = _spoken(language, gate=gate)
-
-    def pairs() -> Iterator[Pair]:
-        return read_pairs(seeds, query_column, passage_column)
-
-    loaded = load_translator(translator, spoken, timeout=timeout, gate=checks, prompts=prompts)
-    total = sum(1 for _ in pairs())
-    if estimate:
-        chat = getattr(loaded, "chat", None)  # other translators count no tokens
-        _print_estimate(pairs(), translating(loaded, checks), total, lambda: chat.usage if chat else {})
-        return
-    place = _required(output)
-    counts = translate_file(pairs(), place, loaded, spoken, gate=checks, total=total, progress=not quiet)
-    click.echo(json.dumps(counts.to_json()))
-    check_copies(place, max_copied)
+    code = language_of(language).code
+    job = Translation(code, translator, timeout, _gate(gate), prompts, query_column, passage_column)
+    if _done(job, seeds, output, engine, estimate=estimate, quiet=quiet):
+        check_copies(str(output), max_copied)
 
 
 @click.command("ask")
 @options.required_language_option
-@options.input_option("--passages", help="JSONL file with text, as in BEIR.")
+@options.source_option("--passages", help="Rows with text, as in BEIR: JSONL or Parquet, a file, folder, glob or URL.")
 @click.option("--passage-column", default="text", show_default=True)
 @click.option(
     "--generator", required=True, metavar="SPEC", help="Server URL#MODEL, FILE.gguf, FOLDER or GENERATOR.yaml."
@@ -108,15 +104,16 @@ def translate_command(
 @_making_options
 def ask_command(
     language: str,
-    passages: Path,
+    passages: str,
     passage_column: str,
     generator: str,
-    output: Path | None,
+    output: str | None,
     styles: tuple[str, ...],
     seed: int,
     recipe: str | None,
     prompts: Path | None,
     timeout: float,
+    engine: "Engine | None",
     *,
     gate: bool,
     estimate: bool,
@@ -124,34 +121,24 @@ def ask_command(
     **given: Any,  # noqa: ANN401 - the options that are settings of the same name
 ) -> None:
     """Ask questions about passages: (question, passage) pairs for training."""
+    from haystack_lrl.languages.table import language as language_of
     from haystack_lrl.recipe import load_tree, validated
-    from haystack_lrl.records.passage import Passage, read_passages
-    from haystack_lrl.synthesis.asking import Asker, AskSettings, ask_file, requests, wanted_queries
-    from haystack_lrl.synthesis.generators import load_chat
+    from haystack_lrl.synthesis.asking import AskSettings
+    from haystack_lrl.synthesis.jobs import Questions
 
     tree = dict(load_tree(recipe).get("ask") or {}) if recipe else {}
     tree |= {name: value for name, value in given.items() if value is not None}
     tree |= {"styles": options.style_weights(styles)} if styles else {}
     tree |= {"prompts": str(prompts)} if prompts else {}
     settings = validated(AskSettings, tree, recipe or "The command line")
-    spoken, checks = _spoken(language, gate=gate)
-    asker = Asker(load_chat(_bare(generator), timeout=timeout), spoken, settings, gate=checks, seed=seed)
-
-    def rows() -> Iterator[Passage]:
-        return read_passages(passages, passage_column)
-
-    total = sum(1 for _ in rows())
-    if estimate:
-        items = requests(rows(), settings, spoken, seed, total)
-        _print_estimate(items, asker.making(), wanted_queries(settings, total), lambda: asker.chat.usage)
-        return
-    counts = ask_file(rows(), _required(output), asker, total=total, progress=not quiet)
-    click.echo(json.dumps(counts.to_json()))
+    code = language_of(language).code
+    job = Questions(code, _bare(generator), settings, timeout, _gate(gate), seed, passage_column)
+    _done(job, passages, output, engine, estimate=estimate, quiet=quiet)
 
 
 @click.command("triplets")
 @options.required_language_option
-@options.input_option("--anchors", help="JSONL file with a text a line.")
+@options.source_option("--anchors", help="Rows with text: JSONL or Parquet, a file, folder, glob or URL.")
 @click.option("--anchor-column", default="text", show_default=True)
 @click.option("--strategy", type=click.Choice(["icl", "composed", "xl-lora"]), default="icl", show_default=True)
 @click.option("--generator", metavar="SPEC", help="One model for positives and negatives: see ask --help.")
@@ -163,13 +150,14 @@ def ask_command(
 @_making_options
 def triplets_command(
     language: str,
-    anchors: Path,
+    anchors: str,
     anchor_column: str,
     strategy: str,
-    output: Path | None,
+    output: str | None,
     exemplars: int,
     prompts: Path | None,
     timeout: float,
+    engine: "Engine | None",
     *,
     gate: bool,
     estimate: bool,
@@ -177,35 +165,51 @@ def triplets_command(
     **models: Any,  # noqa: ANN401 - generator, adapters, positive, negative
 ) -> None:
     """Write a positive and a hard negative for each anchor: triplets for training."""
+    from haystack_lrl.languages.table import language as language_of
     from haystack_lrl.recipe import validated
-    from haystack_lrl.records.passage import Passage, read_passages
-    from haystack_lrl.synthesis.generators import load_chat
-    from haystack_lrl.synthesis.triplets import TripletMaker, TripletSettings, triplet_file, written_language
+    from haystack_lrl.synthesis.jobs import Triplets
+    from haystack_lrl.synthesis.triplets import TripletSettings
 
     tree = {"strategy": strategy, "exemplars": exemplars, "prompts": str(prompts or "")}
     settings = validated(TripletSettings, tree, "The command line")
-    spoken, checks = _spoken(language, gate=gate, written=lambda own: written_language(settings, own))
     positive, negative = _model_specs(**models)
-    first = load_chat(_bare(positive), timeout=timeout)
-    second = load_chat(_bare(negative), timeout=timeout) if negative else None
-    maker = TripletMaker(first, spoken, settings, negative=second, gate=checks)
+    code = language_of(language).code
+    second = _bare(negative) if negative else None
+    job = Triplets(code, _bare(positive), second, settings, timeout, _gate(gate), anchor_column)
+    _done(job, anchors, output, engine, estimate=estimate, quiet=quiet)
 
-    def rows() -> Iterator[Passage]:
-        return read_passages(anchors, anchor_column)
 
-    total = sum(1 for _ in rows())
+def _done(
+    job: "Job[Any, Any]", source: str, output: str | None, engine: "Engine | None", *, estimate: bool, quiet: bool
+) -> bool:
+    """Do a job and print its counts, or print how long it will take and return False."""
     if estimate:
-        _print_estimate(rows(), maker.making(), total, lambda: maker.usage)
-        return
-    counts = triplet_file(rows(), _required(output), maker, total=total, progress=not quiet)
+        click.echo(_estimated(job, source))
+        return False
+    if output is None:
+        raise click.UsageError("Missing option '--output': name the file for the rows.")
+    from haystack_lrl.engine.making import run_job
+
+    counts, _ = run_job(job, source, output, engine, progress=not quiet)
     click.echo(json.dumps(counts.to_json()))
+    return True
 
 
-def _print_estimate(items: Any, making: Any, total: int, usage: "Callable[[], Mapping[str, int]]") -> None:  # noqa: ANN401 - Making of any rows
-    """Make a few rows and print how long all will take."""
+def _estimated(job: "Job[Any, Any]", source: str) -> str:
+    """Make a few rows, and return how long all will take here."""
+    from haystack_lrl.records.parts import read_rows
     from haystack_lrl.synthesis.making import estimate
 
-    click.echo(estimate(items, making, total, usage))
+    built = job.build()
+    total = sum(1 for _ in map(job.record, read_rows(source)))
+    items = job.items(map(job.record, read_rows(source)), total)
+    return estimate(items, built.making, job.expected(total), built.usage)
+
+
+def _gate(wanted: bool) -> "GateSettings | None":
+    from haystack_lrl.languages.gate import GateSettings
+
+    return GateSettings() if wanted else None
 
 
 def _model_specs(
@@ -223,23 +227,6 @@ def _model_specs(
     return chosen[0]
 
 
-def _spoken(
-    code: str, *, gate: bool, written: "Callable[[Language], Language] | None" = None
-) -> "tuple[Language, LanguageGate | None]":
-    """Return the language, and the gate for what is written in it, or in the language that `written` gives."""
-    from haystack_lrl.languages.gate import LanguageGate
-    from haystack_lrl.languages.table import language as language_of
-
-    spoken = language_of(code)
-    return spoken, LanguageGate(written(spoken) if written else spoken) if gate else None
-
-
 def _bare(spec: str) -> str:
     """Return the generator without the `chat:` that translators carry."""
     return spec.removeprefix("chat:")
-
-
-def _required(output: Path | None) -> Path:
-    if output is None:
-        raise click.UsageError("Missing option '--output': name the file for the rows.")
-    return output

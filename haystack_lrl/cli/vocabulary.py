@@ -1,12 +1,17 @@
 """A model's vocabulary: how it fits a language, and a smaller model with only what the language needs."""
 
+import functools
 import itertools
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from haystack_lrl.cli import options
+
+if TYPE_CHECKING:
+    from haystack_lrl.engine.settings import Engine
 
 _REPORTED = 20_000  # texts of a corpus that the report reads: its shares do not move any more
 
@@ -70,6 +75,7 @@ def trim_vocabulary_command(
 @click.option("--dictionary", type=options.INPUT, metavar="FILE", help="word<TAB>English word; English word ...")
 @click.option("--documents", type=options.INPUT, metavar="FILE", help="Text in the language alone, JSONL or lines.")
 @click.option("--output", required=True, type=options.FOLDER, metavar="FOLDER", help="Where the grown model goes.")
+@options.engine_options
 def grow_vocabulary_command(
     code: str,
     name: str,
@@ -78,17 +84,22 @@ def grow_vocabulary_command(
     dictionary: Path | None,
     documents: Path | None,
     output: Path,
+    engine: "Engine | None",
 ) -> None:
     """Give a model the words of a language, with the meanings of their English counterparts; nothing is trained."""
     from haystack_lrl.adaptation.vocabulary.growing import grow_vocabulary
     from haystack_lrl.encoding.encoder import load_model
+    from haystack_lrl.engine.counting import count_words
     from haystack_lrl.languages.table import language
     from haystack_lrl.records.folders import writing_folder
     from haystack_lrl.records.lexicon import read_sources
 
     sources = read_sources(language(code).code, pairs, parallel, dictionary, documents)
     model = load_model(name, device="cpu")
-    grown, growth = grow_vocabulary(model, sources.pairs, dictionary=sources.dictionary, documents=sources.documents)
+    counts = functools.partial(count_words, source=documents, engine=engine) if documents and engine else None
+    grown, growth = grow_vocabulary(
+        model, sources.pairs, dictionary=sources.dictionary, documents=sources.documents, counts=counts
+    )
     with writing_folder(output) as partial:
         grown.save_pretrained(str(partial), create_model_card=False)
     click.echo(json.dumps(growth.to_json()))

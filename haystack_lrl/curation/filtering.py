@@ -22,6 +22,7 @@ from haystack_lrl.languages.table import Language
 from haystack_lrl.languages.table import language as language_of
 from haystack_lrl.records.counts import Counts
 from haystack_lrl.records.jsonl import dump_line, writing
+from haystack_lrl.records.keys import Keys
 from haystack_lrl.records.pair import Pair, Rejected, read_outcomes
 from haystack_lrl.records.text import text_hash
 
@@ -67,7 +68,7 @@ class FilterSettings:
 
 
 def filter_file(
-    source: Path,
+    source: str | Path,
     kept: Path,
     rejected: Path,
     language: Language,
@@ -83,11 +84,10 @@ def filter_file(
     :param scorer: encodes both sides for the drift rules; None leaves them out, as `thresholds="none"` does.
     :raises InputError: with path and line for what is not a pair.
     """
-    ratios = [
-        _length_ratio(o) for o in read_outcomes(source) if isinstance(o, Pair) and o.english_passage and o.passage
-    ]
-    rules = text_rules(language, settings, float(np.median(ratios)) if ratios else 1.0)
-    drift_rules = settings.thresholds != "none" and scorer is not None and bool(ratios)
+    translated = (o for o in read_outcomes(source) if isinstance(o, Pair) and o.english_passage and o.passage)
+    ratios = np.fromiter(map(_length_ratio, translated), dtype=np.float64)
+    rules = text_rules(language, settings, float(np.median(ratios)) if len(ratios) else 1.0)
+    drift_rules = settings.thresholds != "none" and scorer is not None and len(ratios) > 0
     limits = None
     scores = np.zeros((0, 3), dtype=np.float32)
     if drift_rules and scorer is not None:
@@ -119,13 +119,10 @@ def text_rules(language: Language, settings: FilterSettings, median_ratio: float
     other_script = not set(language.scripts) & set(language_of("eng").scripts)
 
     def rules() -> Rules:
-        seen: set[str] = set()
+        seen = Keys()
 
         def is_repeated(pair: Pair) -> bool:
-            key = text_hash(pair.query, pair.passage)
-            repeated = key in seen
-            seen.add(key)
-            return repeated
+            return not seen.add(text_hash(pair.query, pair.passage))
 
         return (
             ("empty", lambda pair: not (pair.query.strip() and pair.passage.strip())),

@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from haystack_lrl.languages.gate import LanguageGate, check_question
 from haystack_lrl.languages.passages import part_text
@@ -24,6 +24,8 @@ from haystack_lrl.synthesis.exemplars import choose_exemplars, load_styles, load
 from haystack_lrl.synthesis.making import Making, make_file
 from haystack_lrl.synthesis.prompts import load_prompt
 from haystack_lrl.synthesis.translator import Unusable
+
+Drawn = TypeVar("Drawn")  # a passage, or its place
 
 _KEYS = {"sap": ("summary", "query"), "plain": ("query",)}
 
@@ -96,7 +98,12 @@ def requests(
                 yield Request(Passage(text, passage.id), number, draw.choices(names, weights)[0])
 
 
-def sample(passages: Iterable[Passage], count: int, total: int, seed: int) -> Iterator[Passage]:
+def request_content(request: Request) -> tuple[str, ...]:
+    """Return what of a request makes its query differ."""
+    return request.passage.text, request.style, str(request.number)
+
+
+def sample(passages: Iterable[Drawn], count: int, total: int, seed: int) -> Iterator[Drawn]:
     """Yield exactly `count` of `total` passages, each with the same chance, in order and without holding any.
 
     Selection sampling: Knuth, The Art of Computer Programming, volume 2, 3.4.2, algorithm S.
@@ -166,7 +173,7 @@ class Asker:
         """Return how requests become rows of a store."""
         return Making(
             who="The chat model",
-            content=lambda request: (request.passage.text, request.style, str(request.number)),
+            content=request_content,
             make=lambda source: self.chat.answers(map(self._question, source)),
             row=_row,
         )

@@ -50,6 +50,7 @@ class CommandTranslator:
             raise InputError(f"The translator's program {program!r} is not there: install it, or correct its name.")
         self.argv = list(argv)
         self.timeout = timeout
+        self._texts = _FIRST_TEXTS  # a batch; kept between calls, since a worker is called with many short inputs
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -65,12 +66,11 @@ class CommandTranslator:
 
     def _translate_texts(self, texts: Iterable[str]) -> Iterator[str]:
         source = map(one_line, texts)
-        size = _FIRST_TEXTS
-        while batch := list(_take(source, size)):
+        while batch := list(_take(source, self._texts)):
             start = time.monotonic()
             translations = self._translate_batch(batch)
-            if time.monotonic() - start < self.timeout / 10:
-                size = min(2 * size, _MOST_TEXTS)
+            if len(batch) == self._texts and time.monotonic() - start < self.timeout / 10:
+                self._texts = min(2 * self._texts, _MOST_TEXTS)
             yield from translations
 
     def _translate_batch(self, texts: list[str]) -> list[str]:

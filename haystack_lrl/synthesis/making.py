@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,12 +48,49 @@ class Making(Generic[Item, Result, Made]):
     row: Callable[[Item, Result], Made]
 
 
+class Kept(Protocol):
+    """Where rows go by their keys: a `Store`, or what stands in for it on a worker.
+
+    `keys` are those of the rows that are there.
+    """
+
+    @property
+    def keys(self) -> Container[str]:
+        """What is not made again."""
+
+    def key(self, *content: str) -> str:
+        """Return the key of a row made from this content."""
+
+    def append(self, key: str, row: Mapping[str, Any]) -> None:
+        """Keep one row."""
+
+
 @dataclass
 class Intake:
     """What was taken in so far: how many items, and the distinct ones among them."""
 
     taken: int = 0
     seen: Keys = field(default_factory=Keys)
+
+    def take(self, key: str) -> bool:
+        """Count an item and tell whether it is the first with its key."""
+        self.taken += 1
+        return self.seen.add(key)
+
+    @property
+    def distinct(self) -> int:
+        """How many different items there were."""
+        return len(self.seen)
+
+    def check(self, rows: int, output: object, what: str) -> None:
+        """Compare everything that was taken in with the rows of an output.
+
+        :raises InputError: when there was nothing, or the output holds rows of another input.
+        """
+        if not self.taken:
+            raise InputError(f"There is nothing to {what}: the input holds no rows.")
+        if extra := rows - self.distinct:
+            raise InputError(f"{output} holds {extra} rows that are not of this input: use another --output.")
 
 
 def make(items: Sequence[Item], making: Making[Item, Result, Made]) -> Iterator[Made]:
@@ -62,7 +99,7 @@ def make(items: Sequence[Item], making: Making[Item, Result, Made]) -> Iterator[
 
 
 def make_rows(
-    items: Iterable[Item], making: Making[Item, Result, Made], store: Store, intake: Intake | None = None
+    items: Iterable[Item], making: Making[Item, Result, Made], store: Kept, intake: Intake | None = None
 ) -> Iterator[Made]:
     """Yield a row for each item that the store does not hold yet; it is in the store before it is yielded.
 
@@ -78,8 +115,7 @@ def make_rows(
         nonlocal sent
         for item in items:
             key = store.key(*making.content(item))
-            intake.taken += 1
-            if intake.seen.add(key) and key not in store.keys:
+            if intake.take(key) and key not in store.keys:
                 waiting[key] = item
                 sent += 1
                 yield item
@@ -128,17 +164,17 @@ def make_file(
         for _ in make_rows(items, making, store, intake):
             bar.update()
         bar.close()
-        if not intake.taken:
-            raise InputError(f"There is nothing to {what}: the input holds no rows.")
-        if extra := len(store.keys) - len(seen):
-            raise InputError(f"{output} holds {extra} rows that are not of this input: use another --output.")
-        duplicates = intake.taken - len(seen)
+        intake.check(len(store.keys), output, what)
         store.complete()
+    return counted(output, intake)
+
+
+def counted(output: Path, intake: Intake) -> Counts:
+    """Return what became of everything that was taken in."""
     counts = Counts()
     for _, row in read_jsonl(output):
         counts.reject(str(row["reason"])) if row.get("reason") else counts.keep()
-    for _ in range(duplicates):
-        counts.reject("duplicate")
+    counts.reject("duplicate", intake.taken - intake.distinct)
     return counts
 
 

@@ -71,10 +71,15 @@ def translating(
     """Return how English pairs become rows of a store."""
     return Making(
         who=f"The translator {type(translator).__name__}",
-        content=lambda pair: (pair.query, pair.passage),
+        content=pair_content,
         make=lambda pairs: translator.translate((pair.query, pair.passage) for pair in pairs),
         row=lambda pair, result: _outcome(pair, result, gate),
     )
+
+
+def pair_content(pair: Pair) -> tuple[str, ...]:
+    """Return what of a pair makes its translation differ."""
+    return pair.query, pair.passage
 
 
 def _outcome(pair: Pair, result: Texts | Unusable, gate: LanguageGate | None) -> Pair | Rejected:
@@ -105,7 +110,7 @@ def copied_share(outcomes: Iterable[Pair | Rejected]) -> float:
     return copies / total if total else 0.0
 
 
-def check_copies(pairs: Path, most: float) -> float:
+def check_copies(pairs: str | Path, most: float) -> float:
     """Return the share of translations that are copies of their source, and log it.
 
     :raises InputError: when it is above `most`: a translator that gave up half way looks like success otherwise.

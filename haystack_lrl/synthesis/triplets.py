@@ -117,7 +117,7 @@ class TripletMaker:
         """Return how anchors become rows of a store."""
         return Making(
             who="The chat model",
-            content=lambda anchor: (anchor.text,),
+            content=anchor_content,
             make=self._together if self.settings.strategy == "icl" else self._apart,
             row=_row,
         )
@@ -168,6 +168,11 @@ class TripletMaker:
         if text.casefold() == anchor.text.casefold():
             return "copied source"
         return self._gate.check(text) if self._gate else None
+
+
+def anchor_content(anchor: Passage) -> tuple[str, ...]:
+    """Return what of an anchor makes its triplet differ."""
+    return (anchor.text,)
 
 
 def written_language(settings: TripletSettings, spoken: Language) -> Language:

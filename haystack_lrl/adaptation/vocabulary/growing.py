@@ -8,7 +8,7 @@ words, get theirs from the lexicon's words that are built alike.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,6 +32,9 @@ from haystack_lrl.encoding.encoder import Vectors
 from haystack_lrl.records.corpus import sample_english
 from haystack_lrl.records.errors import InputError
 from haystack_lrl.records.pair import Pair
+
+WordCounts = Callable[[Tokenizer], Mapping[str, int]]
+"""Returns how often words come in text, as a tokenizer cuts it."""
 
 _WORD = regex.compile(r"\p{L}[\p{L}\p{M}]*")
 # a word that is also an English one is the language's own where it is so many times as frequent: `sed`, `tra`, `nia`
@@ -84,6 +87,7 @@ def grow_vocabulary(
     *,
     dictionary: Mapping[str, Sequence[str]] | None = None,
     documents: Iterable[str] = (),
+    counts: WordCounts | None = None,
 ) -> tuple[SentenceTransformer, Growth]:
     """Return a copy of the model that knows the words of the language.
 
@@ -93,6 +97,7 @@ def grow_vocabulary(
     :param pairs: translated pairs or parallel sentences with their English sides; none to be measured on.
     :param dictionary: English words by word of the language, beside what is aligned.
     :param documents: text in the language alone; its words get the vectors of words built alike.
+    :param counts: returns how often its words come, for text that is counted elsewhere.
     :raises InputError: when the tokenizer cannot take new pieces, or there is nothing to learn words from.
     """
     if not can_grow(model):
@@ -105,7 +110,8 @@ def grow_vocabulary(
         )
     english = Counter(word for text in _english(translated) for word in words_of(backend, text))
     lexicon = _lexicon(translated, dictionary or {}, english, backend, token_table(model).weight.detach().cpu())
-    derived = _derived(lexicon, documents, english, backend, stems=takes_parts(model))
+    counts = counts or (lambda backend: Counter(word for text in documents for word in words_of(backend, text)))
+    derived = _derived(lexicon, counts, english, backend, stems=takes_parts(model))
     groups = [lexicon, *(_harmless(model, group, english) for group in derived)]
     vectors = torch.from_numpy(np.concatenate([group.vectors for group in groups]))
     grown = with_pieces(model, [word for group in groups for word in group.words], vectors)
@@ -151,7 +157,7 @@ def _lexicon(
 
 
 def _derived(
-    lexicon: _Words, documents: Iterable[str], english: Mapping[str, int], backend: Tokenizer, *, stems: bool
+    lexicon: _Words, counts: WordCounts, english: Mapping[str, int], backend: Tokenizer, *, stems: bool
 ) -> tuple[_Words, _Words]:
     """Return words of the documents and stems with the vectors that morphology predicts, and mend the lexicon's own."""
     words, begun = _Words(lexicon.vectors[:0]), _Words(lexicon.vectors[:0])
@@ -160,7 +166,7 @@ def _derived(
     morphology = Morphology(lexicon.words, lexicon.vectors, lexicon.seen)
     lexicon.vectors = shrunk(lexicon.vectors, morphology.words(lexicon.words), lexicon.seen)
     known = set(lexicon.words)
-    texts = known_words((words_of(backend, text) for text in documents), _DOCUMENTED)
+    texts = known_words(counts(backend), _DOCUMENTED)
     words.words = [word for word, seen in texts.items() if word not in known and _is_new(backend, word, seen, english)]
     words.vectors = morphology.words(words.words)
     if stems:

@@ -76,9 +76,8 @@ def shrunk(vectors: Vectors, predicted: Vectors, seen: Sequence[int]) -> Vectors
     return (trust * vectors + predicted) / (trust + 1)
 
 
-def known_words(documents: Iterable[Iterable[str]], fewest: int) -> Mapping[str, int]:
+def known_words(counts: Mapping[str, int], fewest: int) -> Mapping[str, int]:
     """Return the words that came often enough to be words."""
-    counts = Counter(word for document in documents for word in document)
     return {word: count for word, count in counts.items() if count >= fewest}
 
 

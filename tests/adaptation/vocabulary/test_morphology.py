@@ -76,4 +76,4 @@ def test_rarely_seen_words_trust_morphology_more():
 
 
 def test_words_that_came_once_may_be_errors():
-    assert known_words([["kato", "kato", "kafo"]], 2) == {"kato": 2}
+    assert known_words({"kato": 2, "kafo": 1}, 2) == {"kato": 2}

@@ -1,0 +1,200 @@
+"""Real processes that are killed, and real clusters that are not as they should be."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import toy
+
+from haystack_lrl.engine.making import run_job
+from haystack_lrl.records.jsonl import read_jsonl
+from haystack_lrl.records.parts import read_rows
+from haystack_lrl.synthesis.jobs import Translation
+
+pytestmark = [pytest.mark.slow, pytest.mark.integration]
+
+KILLS = 20
+
+# a job over the seeds beside it, on a Ray that this process starts with one processor
+ONE_PROCESSOR = """
+import json, sys
+from haystack_lrl.engine.cluster import load_ray
+from haystack_lrl.engine.making import run_job
+from haystack_lrl.engine.settings import Engine
+from haystack_lrl.synthesis.jobs import Translation
+load_ray().init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=10**8)
+counts, _ = run_job(Translation("epo", sys.argv[1], gate=None), "seeds.jsonl", "pairs.jsonl", Engine(workers=4))
+print(json.dumps(counts.to_json()))
+"""
+# a job on a cluster, by its address
+JOINED = """
+import json, sys
+import ray
+from haystack_lrl.engine.making import run_job
+from haystack_lrl.engine.settings import Engine
+from haystack_lrl.synthesis.jobs import Translation
+if len(sys.argv) > 3:
+    ray.__version__ = sys.argv[3]
+counts, _ = run_job(Translation("epo", sys.argv[1], gate=None), "seeds.jsonl", "pairs.jsonl", Engine(sys.argv[2]))
+print(json.dumps(counts.to_json()))
+"""
+
+
+@pytest.fixture
+def slow(tmp_path):
+    """A translator that takes a twentieth of a second a text, and writes down which it was asked for."""
+    program = tmp_path / "slow.py"
+    program.write_text(
+        "import pathlib, sys, time\n"
+        "for line in sys.stdin:\n"
+        "    time.sleep(0.05 * (' ' in line.strip()))\n"
+        f"    with pathlib.Path({str(tmp_path / 'asked.txt')!r}).open('a') as file:\n"
+        "        file.write(line)\n"
+        "    print(' '.join(w if w.isdigit() else w[::-1] + 'oj' for w in line.split()))\n"
+    )
+    return f"command:{sys.executable} {program}"
+
+
+def write_seeds(folder, count):
+    rows = [{"query": f"river bridge {n}", "passage": f"The music of the garden {n}"} for n in range(count)]
+    toy.write_jsonl(folder / "seeds.jsonl", rows)
+
+
+def test_one_processor_does_not_hang(apertium, tmp_path, environment):
+    write_seeds(tmp_path, 50)
+    command = [sys.executable, "-c", ONE_PROCESSOR, apertium]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400, check=True
+    )
+    assert json.loads(done.stdout) == {"rows": 50, "kept": 50, "rejected": {}}
+    assert "1 workers instead of 4: the cluster has no room for more" in done.stderr
+
+
+def test_a_command_that_is_killed_is_gone_on_with_by_the_other_engine(slow, tmp_path, environment):
+    write_seeds(tmp_path, 160)
+    arguments = ["--language", "epo", "--seeds", "seeds.jsonl", "--output", "pairs.jsonl", "--translator", slow]
+    command = [sys.executable, "-m", "haystack_lrl.cli", "translate", *arguments, "--no-gate", "--engine", "ray"]
+    partial = tmp_path / "pairs.jsonl.partial"
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
+    end = time.monotonic() + 400
+    while not (partial.exists() and partial.read_bytes().count(b"\n") >= 10):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = partial.read_bytes()
+    done = {json.loads(line)["english_query"] for line in kept[: kept.rfind(b"\n")].splitlines()}
+    assert len(done) < 160
+    time.sleep(5)  # in which Ray notices, and ends its workers
+    (tmp_path / "asked.txt").write_text("")
+    counts, _ = run_job(
+        Translation("epo", slow, gate=None), tmp_path / "seeds.jsonl", tmp_path / "pairs.jsonl", progress=False
+    )
+    assert counts.to_json() == {"rows": 160, "kept": 160, "rejected": {}}
+    rows = [row for _, row in read_jsonl(tmp_path / "pairs.jsonl")]
+    assert len({row["key"] for row in rows}) == len(rows) == 160
+    assert not done & set((tmp_path / "asked.txt").read_text().splitlines())
+
+
+def workers_of(process):
+    """Return the Ray workers with a model that a command started."""
+    found = []
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        for child in path.read_text().split():
+            name = Path(f"/proc/{child}/cmdline").read_bytes()
+            found += [int(child)] if name.startswith(b"ray::MapWorker") else workers_of(child)
+    return found
+
+
+def kill_both(process, draw):
+    """Kill a worker of a command as soon as it has some, and then the command."""
+    workers = []
+    while not workers and process.poll() is None:
+        time.sleep(draw.uniform(0.1, 2))
+        with contextlib.suppress(OSError):  # processes end while they are looked at
+            workers = workers_of(process.pid)
+    for victim in (*draw.sample(workers, min(1, len(workers))), process.pid):
+        time.sleep(draw.uniform(0.1, 3))
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.parametrize("output", ["pairs.jsonl", "pairs/"])
+def test_twenty_kills_lose_and_double_no_row(slow, tmp_path, environment, output):
+    """Ten each: of workers and whole commands by turns, at random times."""
+    write_seeds(tmp_path, 300)
+    arguments = ["--language", "epo", "--seeds", "seeds.jsonl", "--translator", slow, "--output", output]
+    command = [sys.executable, "-m", "haystack_lrl.cli", "translate", *arguments, "--no-gate", "--engine", "ray"]
+    for kill in range(KILLS // 4):
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+        kill_both(process, random.Random(kill))
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"rows": 300, "kept": 300, "rejected": {}}
+    rows = [row.values for row in read_rows(tmp_path / output)]
+    assert len({row["key"] for row in rows}) == len(rows) == 300
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Three nodes, the first without a processor for workers."""
+    from haystack_lrl.engine.cluster import load_ray
+
+    load_ray()
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_AUTH_MODE"] = "disabled"
+    head = {"num_cpus": 0, "object_store_memory": 10**8, "include_dashboard": False, "ray_client_server_port": 23456}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    nodes = [cluster.add_node(num_cpus=1, object_store_memory=10**8) for _ in range(2)]
+    yield cluster, nodes
+    cluster.shutdown()
+
+
+def joined(cluster, folder, environment, translator, *more, address=None):
+    address = address or cluster.address
+    command = [sys.executable, "-c", JOINED, translator, address, *more]
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_another_version_of_ray_is_one_sentence(cluster, apertium, tmp_path, environment):
+    write_seeds(tmp_path, 5)
+    _, said = joined(cluster[0], tmp_path, environment, apertium, "2.59.0").communicate(timeout=300)
+    assert "runs Ray 2.60.0 and Python" in said
+    assert "but this machine Ray 2.59.0 and Python" in said
+    assert "install the same versions everywhere" in said.splitlines()[-1]
+
+
+def test_a_machine_outside_the_cluster_has_the_work_done_inside(cluster, apertium, tmp_path, environment):
+    write_seeds(tmp_path, 40)
+    process = joined(cluster[0], tmp_path, environment, apertium, address="ray://127.0.0.1:23456")
+    said, errors = process.communicate(timeout=400)
+    assert process.returncode == 0, errors
+    assert json.loads(said) == {"rows": 40, "kept": 40, "rejected": {}}
+    assert len(list(read_jsonl(tmp_path / "pairs.jsonl"))) == 40
+
+
+def test_a_node_that_dies_costs_no_row(cluster, slow, tmp_path, environment):
+    write_seeds(tmp_path, 120)
+    process = joined(cluster[0], tmp_path, environment, slow)
+    partial = tmp_path / "pairs.jsonl.partial"
+    while not (partial.exists() and partial.read_bytes().count(b"\n") >= 5):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    cluster[0].remove_node(cluster[1].pop(), allow_graceful=False)
+    said, errors = process.communicate(timeout=500)
+    assert process.returncode == 0, errors
+    assert json.loads(said) == {"rows": 120, "kept": 120, "rejected": {}}
+    rows = [row for _, row in read_jsonl(tmp_path / "pairs.jsonl")]
+    assert len({row["key"] for row in rows}) == len(rows) == 120
