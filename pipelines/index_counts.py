@@ -45,6 +45,13 @@ class IndexCounts:
         self.failed += len(written.refused)
         self.note(written.refused)
 
+    def merge(self, other: "IndexCounts") -> None:
+        """Count what became of other documents and passages."""
+        for name, count in vars(other).items():
+            if name != "failures":
+                setattr(self, name, getattr(self, name) + count)
+        self.note(other.failures)
+
     def note(self, failures: Sequence[Refused]) -> None:
         """Keep the first failures."""
         self.failures.extend(failures[: max(0, _SHOWN - len(self.failures))])

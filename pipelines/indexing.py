@@ -4,7 +4,8 @@ import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from haystack import Document, Pipeline
@@ -63,39 +64,109 @@ def index_documents(
     :returns: what became of each document and passage.
     :raises InputError: when the server refuses the user, has no space, or takes nothing for too long.
     """
-    run = _Run(splitter, embedder, writer)
-    with writer.loading(), ThreadPoolExecutor(1, thread_name_prefix="writing") as pool:
+    with closing(Intake()) as intake, writer.loading():
+        chosen = (document for document in documents if intake.take(facts_of(document)))
+        load(chosen, splitter=splitter, embedder=embedder, writer=writer, counts=intake.counts, progress=progress)
+    return intake.counts
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What decides whether a document is indexed.
+
+    :param id: of the document.
+    :param text: hash of id and text; empty where the text is not valid Unicode.
+    :param blank: whether the text holds nothing but space.
+    """
+
+    id: str
+    text: str
+    blank: bool
+
+
+def facts_of(document: Document) -> Facts:
+    """Return what decides whether a document is indexed."""
+    text = document.content or ""
+    return Facts(document.id, text_hash(document.id, text) if _is_unicode(text) else "", not text.strip())
+
+
+class Intake:
+    """Decides which documents are indexed, in the order in which they were given, and counts them all."""
+
+    def __init__(self) -> None:
+        self.counts = IndexCounts()
+        self._seen = Keys()
+
+    def take(self, facts: Facts) -> bool:
+        """Tell whether a document is to be indexed, and count it."""
+        self.counts.read += 1
+        if not facts.text:
+            return self._refuse(facts, "its text is not valid Unicode")
+        if not self._seen.add(f"id {facts.id}"):
+            if self._seen.add(f"text {facts.text}"):
+                return self._refuse(facts, "another document of this id was given before, with another text")
+            self.counts.duplicates += 1
+            return False
+        self._seen.add(f"text {facts.text}")
+        if facts.blank:
+            self.counts.empty += 1
+        else:
+            self.counts.indexed += 1
+        return True
+
+    def close(self) -> None:
+        """Let go of what was seen; the counts stay."""
+        self._seen.close()
+
+    def _refuse(self, facts: Facts, reason: str) -> bool:
+        logger.warning("Document %s is left out: %s.", facts.id, reason)
+        self.counts.unreadable += 1
+        self.counts.note([Refused(facts.id, reason)])
+        return False
+
+
+def load(
+    documents: Iterable[Document],
+    *,
+    splitter: Step,
+    embedder: Step,
+    writer: LRLDocumentWriter,
+    counts: IndexCounts,
+    progress: Progress | None = None,
+) -> None:
+    """Split, embed and write documents that were taken in, inside the writer's `loading`.
+
+    :param counts: where what becomes of each passage is added.
+    :param progress: called after each block.
+    """
+    steps = _Steps(splitter, embedder, writer, counts)
+    with ThreadPoolExecutor(1, thread_name_prefix="writing") as pool:
         writing: Future[Written] | None = None
-        for block in _blocks(documents):
-            passages, stale = run.prepared(block)
+        for block in blocks_of(documents):
+            passages, stale = steps.prepared(block)
             if writing is not None:
-                run.account(writing.result())
-            writing = pool.submit(run.write, passages, stale)
+                steps.account(writing.result())
+            writing = pool.submit(steps.write, passages, stale)
             if progress:
-                progress(run.counts)
+                progress(counts)
         if writing is not None:
-            run.account(writing.result())
-    run.seen.close()
-    return run.counts
+            steps.account(writing.result())
 
 
-@dataclass
-class _Run:
-    """What one run has seen so far."""
+@dataclass(frozen=True)
+class _Steps:
+    """What is done with a block of documents."""
 
     splitter: Step
     embedder: Step
     writer: LRLDocumentWriter
-    counts: IndexCounts = field(default_factory=IndexCounts)
-    seen: Keys = field(default_factory=Keys)
+    counts: IndexCounts
 
     def prepared(self, block: list[Document]) -> tuple[list[Document], set[str]]:
         """Return the new passages of a block with their vectors, and the ids of those that they take the place of."""
-        self.counts.read += len(block)
-        chosen = [document for document in block if self._take(document)]
-        passages: list[Document] = self.splitter.run([d for d in chosen if (d.content or "").strip()])["documents"]
+        passages: list[Document] = self.splitter.run([d for d in block if (d.content or "").strip()])["documents"]
         self.counts.passages += len(passages)
-        there = self.writer.ids_from([document.id for document in chosen])
+        there = self.writer.ids_from([document.id for document in block])
         new = [passage for passage in passages if passage.id not in there]
         self.counts.existing += len(passages) - len(new)
         stale = there - {passage.id for passage in passages}
@@ -116,31 +187,9 @@ class _Run:
         for lost in written.refused:
             logger.warning("Passage %s was not written: %s", lost.id, lost.reason)
 
-    def _take(self, document: Document) -> bool:
-        """Tell whether a document is to be indexed, and count it."""
-        text = document.content or ""
-        if not _is_unicode(text):
-            return self._refuse(document, "its text is not valid Unicode")
-        if not self.seen.add(f"id {document.id}"):
-            if self.seen.add(f"text {text_hash(document.id, text)}"):
-                return self._refuse(document, "another document of this id was given before, with another text")
-            self.counts.duplicates += 1
-            return False
-        self.seen.add(f"text {text_hash(document.id, text)}")
-        if text.strip():
-            self.counts.indexed += 1
-        else:
-            self.counts.empty += 1
-        return True
 
-    def _refuse(self, document: Document, reason: str) -> bool:
-        logger.warning("Document %s is left out: %s.", document.id, reason)
-        self.counts.unreadable += 1
-        self.counts.note([Refused(document.id, reason)])
-        return False
-
-
-def _blocks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+def blocks_of(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    """Yield documents in blocks, which are split, embedded and written at once."""
     block: list[Document] = []
     characters = 0
     for document in documents:

@@ -1,4 +1,4 @@
-"""Documents out of files: JSON lines one by one, everything else through Haystack's converters."""
+"""Documents out of files: rows one by one, everything else through Haystack's converters."""
 
 import importlib
 import logging
@@ -11,12 +11,13 @@ from typing import Any
 from haystack import Document
 
 from haystack_lrl.records.errors import InputError, MissingExtraError
-from haystack_lrl.records.jsonl import read_jsonl
+from haystack_lrl.records.parts import Part, lines_before, parts_of, read_part
+from haystack_lrl.records.places import files_of, is_url
 from haystack_lrl.records.text import text_hash, text_of
 
 logger = logging.getLogger(__name__)
 
-_LINES = (".jsonl", ".jsonl.gz")
+_ROWS = (".jsonl", ".jsonl.gz", ".parquet")
 # suffix -> (converter, package that it needs); the others come with Haystack
 _CONVERTERS = {
     ".txt": ("TextFileToDocument", ""),
@@ -26,38 +27,70 @@ _CONVERTERS = {
     ".pdf": ("PyPDFToDocument", "pypdf"),
     ".docx": ("DOCXToDocument", "python-docx"),
 }
-_READ = (*_LINES, *_CONVERTERS)
+_READ = (*_ROWS, *_CONVERTERS)
 _TAKEN = {field.name for field in fields(Document)} | {"source_id", "split_id", "split_idx_start", "page_number"}
 
 
-def read_documents(paths: Iterable[Path]) -> Iterator[Document]:
-    """Yield the documents of files and of the files in folders, one file or line at a time.
+def read_documents(paths: Iterable[str | Path]) -> Iterator[Document]:
+    """Yield the documents of files and of the files in folders, one file or row at a time.
 
-    JSON lines are `{"_id", "title", "text", ...}` as in a BEIR corpus, where all other columns become metadata, or
-    `{"id", "content", "meta"}` as Haystack writes documents; `.gz` is read too. A document's id is the one in its line,
-    else the hash of its text; that of another file is the hash of its path, so that a changed file takes its own place.
+    Rows are `{"_id", "title", "text", ...}` as in a BEIR corpus, where all other columns become metadata, or
+    `{"id", "content", "meta"}` as Haystack writes documents, in JSONL (`.gz` too) or Parquet files, which may be URLs
+    that pyarrow opens. A document's id is the one in its row, else the hash of its text; that of another file is the
+    hash of its path, so that a changed file takes its own place.
 
     :raises InputError: for what cannot be read, with path and line.
     :raises MissingExtraError: for a kind of file that needs a package that is not installed.
     """
     for path in _files(paths):
-        if path.name.endswith(_LINES):
-            for number, row in read_jsonl(path):
-                yield _document(row, f"{path} line {number}")
-        else:
-            yield from _converted(path)
+        yield from read_source(Part(path) if path.endswith(_ROWS) else path)
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
-    for path in paths:
-        if path.is_dir():
-            yield from _files_of(path)
-        elif not path.is_file():
-            raise InputError(f"{path} is neither a file nor a folder: check the path.")
-        elif not path.name.lower().endswith(_READ):
-            raise InputError(f"{path} is of no kind that can be read: give {', '.join(_READ)}.")
+def sources_of(paths: Iterable[str | Path]) -> Iterator[Part | str]:
+    """Yield what workers read of the same files: parts of files of rows, and paths of other files.
+
+    :raises InputError: as `read_documents`.
+    """
+    for path in _files(paths):
+        if path.endswith(_ROWS):
+            yield from parts_of(path)
         else:
             yield path
+
+
+def read_source(source: Part | str) -> Iterator[Document]:
+    """Yield the documents of a part or of a file that holds no rows.
+
+    :raises InputError: for what cannot be read, with path and line.
+    """
+    if isinstance(source, str):
+        yield from _converted(Path(source))
+        return
+    try:
+        for row in read_part(source):
+            yield _document(row.values, row.where)
+    except InputError:
+        if source.first or not source.start:
+            raise
+        for row in read_part(replace(source, first=lines_before(source))):  # the same error, with its line in the file
+            _document(row.values, row.where)
+        raise
+
+
+def _files(paths: Iterable[str | Path]) -> Iterator[str]:
+    for path in paths:
+        yield from files_of(path) if is_url(path) else map(str, _local(Path(path)))
+
+
+def _local(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        yield from _files_of(path)
+    elif not path.is_file():
+        raise InputError(f"{path} is neither a file nor a folder: check the path.")
+    elif not path.name.lower().endswith(_READ):
+        raise InputError(f"{path} is of no kind that can be read: give {', '.join(_READ)}.")
+    else:
+        yield path
 
 
 def _files_of(folder: Path) -> Iterator[Path]:

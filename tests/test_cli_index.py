@@ -69,6 +69,7 @@ def test_passages_have_the_length_asked_for(corpus, tiny_model, tmp_path):
         (["--alias", "news"], "belongs to --store opensearch"),
         (["--store", "opensearch"], "needs --hosts"),
         (["--split-length", "0"], "x>=1"),
+        (["--engine", "ray"], "needs --store opensearch"),
     ],
 )
 def test_options_that_do_not_go_together(corpus, tiny_model, tmp_path, given, says):

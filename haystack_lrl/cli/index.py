@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,12 +15,15 @@ from haystack_lrl.records.errors import InputError
 if TYPE_CHECKING:
     from haystack.document_stores.types import DocumentStore
 
+    from haystack_lrl.engine.settings import Engine
     from pipelines.index_counts import IndexCounts
+    from pipelines.index_settings import IndexSettings
+    from pipelines.indexing import Progress
     from pipelines.stores import Place
 
 
 @click.command("index")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILES...")
+@click.argument("files", nargs=-1, required=True, metavar="FILES...")
 @store_options
 @click.option(
     "--backend", default="auto", show_default=True, help="torch, openvino, onnx, or the fastest export that passed."
@@ -31,22 +33,29 @@ if TYPE_CHECKING:
 )
 @click.option("--split-overlap", default=0, show_default=True, help="Sentences that a passage shares with the next.")
 @options.quiet_option
-def index_command(files: tuple[Path, ...], **given: Any) -> None:  # noqa: ANN401 - click's
+@options.engine_options
+def index_command(files: tuple[str, ...], engine: "Engine | None", **given: Any) -> None:  # noqa: ANN401 - click's
     """Split files into passages, embed them and put them where they can be searched.
 
-    FILES are JSON lines (a BEIR corpus, or Haystack's documents), text, Markdown, HTML, PDF and DOCX files, and folders
-    of these. The same command again goes on where it stopped, and takes changed documents in place of old ones. With
-    --alias, that name points at the finished index at the end, in one step.
+    FILES are JSON lines and Parquet (a BEIR corpus, or Haystack's documents), text, Markdown, HTML, PDF and DOCX files,
+    folders of these, and URLs of rows such as s3://BUCKET/corpus. The same command again goes on where it stopped, and
+    takes changed documents in place of old ones. With --alias, that name points at the finished index at the end, in
+    one step. With --engine ray many machines embed and write into OpenSearch at the same time; all see the files and
+    the model at the same paths.
     """
-    from pipelines.reading import read_documents
+    from pipelines.index_settings import IndexSettings
     from pipelines.stores import open_store, save_store
 
     alias = given.pop("alias")
     place = place_of(given)
     if alias and place.store == "memory":
         raise click.UsageError("--alias belongs to --store opensearch.")
+    if engine and place.store == "memory":
+        raise click.UsageError("--engine ray needs --store opensearch: a memory store is of one process.")
     store = open_store(place, create=True)
-    counts = _indexed(place, store, read_documents(files), given)
+    settings = IndexSettings(place, given["backend"], given["split_length"], given["split_overlap"])
+    with _progress(quiet=given["quiet"]) as show:
+        counts = _indexed(files, settings, store, engine, show)
     save_store(place, store)
     click.echo(json.dumps(counts.to_json() | {"index": place.index}, ensure_ascii=False, default=vars))
     if alias:
@@ -59,18 +68,17 @@ def index_command(files: tuple[Path, ...], **given: Any) -> None:  # noqa: ANN40
         )
 
 
-def _indexed(place: "Place", store: "DocumentStore", documents: Any, given: dict[str, Any]) -> "IndexCounts":  # noqa: ANN401
-    from haystack_integrations.components.embedders.lrl import LRLDocumentEmbedder
-    from haystack_integrations.components.preprocessors.lrl import LRLDocumentSplitter
-    from haystack_integrations.components.writers.lrl import LRLDocumentWriter
+def _indexed(
+    files: tuple[str, ...], settings: "IndexSettings", store: "DocumentStore", engine: "Engine | None", show: "Progress"
+) -> "IndexCounts":
     from pipelines.indexing import index_documents
+    from pipelines.reading import read_documents
 
-    model = str(place.model)
-    splitter = LRLDocumentSplitter(place.language, model, given["split_length"], given["split_overlap"])
-    embedder = LRLDocumentEmbedder(model, backend=given["backend"], progress_bar=False)
-    writer = LRLDocumentWriter(store)
-    with _progress(quiet=given["quiet"]) as show:
-        return index_documents(documents, splitter=splitter, embedder=embedder, writer=writer, progress=show)
+    if engine is None:
+        return index_documents(read_documents(files), **settings.steps(store), progress=show)
+    from pipelines.indexing_ray import index_on_ray
+
+    return index_on_ray(files, settings, engine, progress=show)
 
 
 @contextmanager

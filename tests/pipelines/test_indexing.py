@@ -20,7 +20,7 @@ from haystack_integrations.components.writers.lrl import LRLDocumentWriter
 from haystack_lrl.records.errors import InputError, MissingExtraError
 from pipelines.index_counts import IndexCounts
 from pipelines.indexing import build_indexing, index_documents
-from pipelines.reading import read_documents
+from pipelines.reading import read_documents, read_source, sources_of
 
 
 def article(number, sentences=12):
@@ -108,7 +108,7 @@ def test_no_more_is_read_than_two_blocks_ahead(steps, store, monkeypatch):
 def test_long_documents_make_smaller_blocks(monkeypatch):
     monkeypatch.setattr(pipelines.indexing, "_BLOCK_CHARACTERS", 100)
     documents = [Document(content="x" * 60) for _ in range(5)]
-    assert [len(block) for block in pipelines.indexing._blocks(documents)] == [2, 2, 1]
+    assert [len(block) for block in pipelines.indexing.blocks_of(documents)] == [2, 2, 1]
 
 
 def test_a_rerun_embeds_nothing_again(steps, store):
@@ -222,6 +222,18 @@ def test_documents_of_all_kinds_are_read(tmp_path):
     assert read["Tomatoj Ruĝaj."].meta == {"title": "Tomatoj", "url": "u", "n": 3}
     assert (read["B"].id, read["B"].meta) == ("2", {"k": [1]})
     assert read["Saluton."].meta["file_path"] == "a.txt"
+
+
+def test_parquet_is_read_here_and_at_a_url(tmp_path):
+    from pyarrow import Table
+    from pyarrow.parquet import write_table
+
+    rows = [{"_id": f"{n}", "title": "T", "text": f"Teksto {n}.", "n": n} for n in range(5)]
+    write_table(Table.from_pylist(rows), tmp_path / "corpus.parquet", row_group_size=2)
+    read = list(read_documents([tmp_path]))
+    assert [(d.id, d.content, d.meta) for d in read][4] == ("4", "T Teksto 4.", {"title": "T", "n": 4})
+    assert list(read_documents([f"file://{tmp_path}"])) == read
+    assert [d for source in sources_of([tmp_path]) for d in read_source(source)] == read
 
 
 def test_a_files_id_is_its_place_and_not_its_text(tmp_path):
