@@ -4,6 +4,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from haystack_lrl.adaptation.settings import TrainingSettings
+from haystack_lrl.curation.filtering import FilterSettings
 from haystack_lrl.encoding.encoder import SentenceEncoder, load_model
 from haystack_lrl.evaluation.testset import load_test_set
 from haystack_lrl.languages.table import language
@@ -33,18 +35,16 @@ def stage_seconds(recipe: Recipe) -> dict[str, float]:
     pairs = list(read_pairs(Path(recipe.seeds), recipe.query_column, recipe.passage_column))
     model = load_model(recipe.base_model, revision=recipe.revision)
     encoder = SentenceEncoder(model)
-    a_token = _seconds_a_token(encoder, [pair.passage for pair in pairs[:_SAMPLE]])
-    # a translation into a language that the tokenizer does not know has more tokens: up to the cut, all of them
-    trained = 1.25 * recipe.training.max_length if recipe.training.path == "fast" else encoder.max_length
-    a_training = len(pairs) * trained * recipe.training.epochs * _STEP * a_token
+    a_token = seconds_a_token(encoder, [pair.passage for pair in pairs[:_SAMPLE]])
+    trained = tokens_a_pair(recipe.training, encoder.max_length)
+    a_training = trained_tokens(len(pairs), recipe.training, encoder.max_length) * a_token
     sizes = [min(1.0, size / len(pairs)) for size in recipe.evaluation.curve]
-    scored = 4 * len(pairs) * recipe.filter.max_length if recipe.filter.thresholds != "none" else 0
     dev = min(recipe.evaluation.dev, len(pairs) // 10) * trained * a_token
     points = 1 + len(recipe.merge.weights)
     models = 3 + int(recipe.control)
     return {
-        "translate": _seconds_a_pair(recipe, pairs) * len(pairs),
-        "filter": scored * a_token,
+        "translate": seconds_a_pair(recipe.translator, recipe.language, pairs, recipe.translator_timeout) * len(pairs),
+        "filter": scored_tokens(len(pairs), recipe.filter) * a_token,
         "train": a_training + recipe.training.evaluations * dev,
         "merge": 2 * points * dev,
         **({"control": a_training + recipe.training.evaluations * dev} if recipe.control else {}),
@@ -53,7 +53,24 @@ def stage_seconds(recipe: Recipe) -> dict[str, float]:
     }
 
 
-def _seconds_a_token(encoder: SentenceEncoder, passages: Sequence[str]) -> float:
+def scored_tokens(rows: int, settings: FilterSettings) -> int:
+    """Return the tokens that filtering encodes: both texts of a pair, in both languages."""
+    return 4 * rows * settings.max_length if settings.thresholds != "none" else 0
+
+
+def tokens_a_pair(settings: TrainingSettings, longest: int) -> float:
+    """Return the tokens of a pair in training, given those that the model reads of a text."""
+    # a translation into a language that the tokenizer does not know has more tokens: up to the cut, all of them
+    return 1.25 * settings.max_length if settings.path == "fast" else longest
+
+
+def trained_tokens(rows: int, settings: TrainingSettings, longest: int) -> float:
+    """Return how many tokens could be encoded in the time that training takes."""
+    return rows * tokens_a_pair(settings, longest) * settings.epochs * _STEP
+
+
+def seconds_a_token(encoder: SentenceEncoder, passages: Sequence[str]) -> float:
+    """Encode some passages and return the seconds for one token."""
     encoder.encode(passages[:4], "passage")  # the first pass also sets the library up
     start = time.monotonic()
     encoder.encode(passages, "passage")
@@ -61,8 +78,15 @@ def _seconds_a_token(encoder: SentenceEncoder, passages: Sequence[str]) -> float
     return (time.monotonic() - start) / max(1, tokens)
 
 
-def _seconds_a_pair(recipe: Recipe, pairs: Sequence[Pair]) -> float:
-    translator = load_translator(recipe.translator, language(recipe.language), timeout=recipe.translator_timeout)
+def seconds_a_pair(spec: str, code: str, pairs: Sequence[Pair], timeout: float = 600.0) -> float:
+    """Translate a few pairs and return the seconds for one.
+
+    :param spec: of the translator, as `load_translator` takes it.
+    :param code: ISO 639-3 code of the language to translate into.
+    :param timeout: seconds without an answer after which the translator counts as hung.
+    :raises InputError: when it cannot be loaded or fails.
+    """
+    translator = load_translator(spec, language(code), timeout=timeout)
     sample = pairs[:_ROWS]
     start = time.monotonic()
     for _ in translator.translate((pair.query, pair.passage) for pair in sample):

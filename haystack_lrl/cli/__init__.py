@@ -20,6 +20,7 @@ _COMMANDS = {
     "triplets": ("synthesis", "Write positives and hard negatives for anchors."),
     "train-generator": ("generators", "Train the LoRAs of a model that writes triplets."),
     "compose-adapters": ("generators", "Compose a task's LoRA with those of two languages."),
+    "plan": ("plan", "Say what a run at scale takes: hours, disk, memory, shards, nodes."),
     "filter": ("stages", "Split translated pairs into kept and rejected."),
     "tokenizer-report": ("vocabulary", "Report how a tokenizer fits the language, against English."),
     "grow-vocabulary": ("vocabulary", "Give a model the words of the language, without training."),
