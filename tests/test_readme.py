@@ -4,21 +4,25 @@ import functools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 import toy
 import yaml
+from chat_server import ChatServer
 from haystack.components.generators.chat import MockChatGenerator
+from opensearch_node import running
 
 README = Path(__file__).parents[1] / "README.md"
 
 
 def blocks():
-    """Return (language, code) of the fenced blocks, with continued lines joined."""
-    found = re.findall(r"^```(\w+)\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    """Return (language, code) of the fenced blocks, with continued lines joined; some name no language."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     return [(language, code.replace("\\\n", " ")) for language, code in found]
 
 
@@ -48,10 +52,16 @@ def translator(tmp_path_factory):
     return bin_folder
 
 
-def test_code_blocks_run(folder, translator):
+@pytest.fixture(scope="module")
+def run(folder, translator):
     path = os.pathsep.join([str(translator), str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
-    run = functools.partial(subprocess.run, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return functools.partial(subprocess.run, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def followed(run):
+    """How many commands and blocks of a reader who starts at the top ran."""
     ran = 0
     for language, code in blocks():
         if language == "python":
@@ -65,7 +75,54 @@ def test_code_blocks_run(folder, translator):
                     done = run(["sh", "-c", local])
                     assert done.returncode in {0, 3}, f"{line}\n{done.stderr}"
                     ran += 1
-    assert ran >= 14
+    return ran
+
+
+def test_code_blocks_run(followed):
+    assert followed >= 14
+
+
+def lines_with(words):
+    return [
+        line
+        for language, code in blocks()
+        for line in code.splitlines()
+        if not language and line.startswith("haystack-lrl") and words in line
+    ]
+
+
+@pytest.mark.integration
+def test_the_lines_for_opensearch_run(followed, folder, run, tmp_path):
+    lines = lines_with("--store opensearch")
+    assert [line.split()[1] for line in lines] == ["index", "search"]
+    (folder / "documents").mkdir()
+    (folder / "documents" / "tren.txt").write_text("La trajno al Prago venas je la sesa.", encoding="utf-8")
+    environment = {**run.keywords["env"], "OPENSEARCH_USERNAME": "admin", "OPENSEARCH_PASSWORD": "admin"}
+    with running(tmp_path / "node", "--secure") as node:
+        shutil.copy(node.certificate, folder / "root-ca.pem")
+        for line in lines:
+            done = run(["sh", "-c", line.replace("https://localhost:9200", node.url)], env=environment)
+            assert done.returncode == 0, f"{line}\n{done.stderr}"
+    assert "La trajno al Prago" in done.stdout
+
+
+@pytest.mark.integration
+def test_the_line_that_serves_runs(followed, folder, run):
+    pytest.importorskip("hayhooks", reason="the extra serve is not installed")
+    (line,) = lines_with(" serve ")
+    with ChatServer(lambda _: "Je la sesa [1].").running_at() as chat:
+        line = line.replace("http://localhost:8080/v1", chat) + " --port 0"
+        process = subprocess.Popen(
+            ["sh", "-c", f"exec {line}"], cwd=folder, env=run.keywords["env"], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            url = process.stdout.readline().split()[-1].rstrip("/")
+            answer = httpx.post(f"{url}/ask/run", json={"query": "Kiam venas la trajno?"}, timeout=60)
+        finally:
+            process.terminate()
+            process.wait(30)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["result"]["answer"].startswith("Je la sesa")
 
 
 def test_every_path_of_the_tree_exists():
