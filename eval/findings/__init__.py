@@ -1,0 +1,1 @@
+"""Findings of the source papers, tested again: one script and one result a claim."""
