@@ -7,6 +7,7 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
+os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's workers give way to everything else on a busy machine
 
 
 @pytest.fixture(scope="session")

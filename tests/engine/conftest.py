@@ -9,7 +9,6 @@ import pytest
 
 pytest.importorskip("ray")
 
-os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's workers give way to everything else on a busy machine
 STORE = 100 * 2**20  # bytes of shared memory
 
 
