@@ -16,7 +16,7 @@ CLAIM = Claim(
         Comparison("translated", "not merged", "better", "English nDCG@10"),
         Comparison("translated", "not merged", "no worse"),
         Comparison("translated", "base", "no worse", "English nDCG@10"),
-        Comparison("not merged", "base", "no worse", "English nDCG@10"),
+        Comparison("base", "not merged", "better", "English nDCG@10"),
     ],
 )
 

@@ -15,7 +15,6 @@ CLAIM = Claim(
     [
         Comparison("translated", "titles only"),
         Comparison("translated", "questions only"),
-        Comparison("titles only", "questions only"),
     ],
 )
 

@@ -1,5 +1,6 @@
 """A making stage on Ray: read, leave out what is there or comes twice, make on workers, put together."""
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from haystack_lrl.records.store import settings_hash
 from haystack_lrl.synthesis.asking import sample
 from haystack_lrl.synthesis.jobs import Job, make_here
 from haystack_lrl.synthesis.making import Intake
+
+logger = logging.getLogger(__name__)
 
 _BATCH = 1000  # items a worker takes at once, at most: programs such as Apertium start anew with every batch
 _TURNS = 8  # batches a worker takes, at least: the last ones end together
@@ -57,18 +60,43 @@ def run_job(
 
 
 def _on_ray(job: Job[Any, Any], source: str, output: str, share: Share, *, progress: bool) -> Outcome:
+    from ray.exceptions import ActorUnavailableError
+
     settings = job.build().settings
     used: Counter[str] = Counter()
-    with opened(output, settings) as target, closing(Keys()) as seen:
-        intake = Intake(seen=seen)
-        todo = list(_todo(job, source, settings_hash(settings), intake, target))
-        with tqdm(total=intake.distinct, desc=job.what, unit="row", disable=not progress) as bar:
-            bar.update(len(target.keys))
-            missing = sum(stretch.wanted.count(1) for stretch in todo if stretch.wanted)
-            for made in _made(job, todo, missing, settings_hash(settings), target, share) if todo else ():
-                bar.update(target.add(made))
-                used.update(made.used)
-        return target.finish(intake, job.what), used
+    with opened(output, settings) as target:
+        for left in reversed(range(RETRIES)):
+            with closing(Keys()) as seen:
+                intake = Intake(seen=seen)
+                try:
+                    _make_missing(job, source, settings_hash(settings), intake, target, share, used, progress=progress)
+                except ActorUnavailableError:  # Ray lost a node before it knew that, and then repeats nothing (2.60)
+                    if not left:
+                        raise
+                    logger.warning("A node does not answer any more: what is missing is made on the others.")
+                else:
+                    return target.finish(intake, job.what), used
+    raise AssertionError("the last try returns or raises")
+
+
+def _make_missing(
+    job: Job[Any, Any],
+    source: str,
+    settings: str,
+    intake: Intake,
+    target: Target,
+    share: Share,
+    used: Counter[str],
+    *,
+    progress: bool,
+) -> None:
+    todo = list(_todo(job, source, settings, intake, target))
+    with tqdm(total=intake.distinct, desc=job.what, unit="row", disable=not progress) as bar:
+        bar.update(len(target.keys))
+        missing = sum(stretch.wanted.count(1) for stretch in todo if stretch.wanted)
+        for made in _made(job, todo, missing, settings, target, share) if todo else ():
+            bar.update(target.add(made))
+            used.update(made.used)
 
 
 def _todo(job: Job[Any, Any], source: str, settings: str, intake: Intake, target: Target) -> Iterator[Stretch]:
