@@ -4,7 +4,6 @@ import functools
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -97,11 +96,10 @@ def test_the_lines_for_opensearch_run(followed, folder, run, tmp_path):
     assert [line.split()[1] for line in lines] == ["index", "search"]
     (folder / "documents").mkdir()
     (folder / "documents" / "tren.txt").write_text("La trajno al Prago venas je la sesa.", encoding="utf-8")
-    environment = {**run.keywords["env"], "OPENSEARCH_USERNAME": "admin", "OPENSEARCH_PASSWORD": "admin"}
-    with running(tmp_path / "node", "--secure") as node:
-        shutil.copy(node.certificate, folder / "root-ca.pem")
+    with running(tmp_path / "node") as node:  # without certificates and users, which test_document_store tries
         for line in lines:
-            done = run(["sh", "-c", line.replace("https://localhost:9200", node.url)], env=environment)
+            line = line.replace("https://localhost:9200", node.url).replace("--certificates root-ca.pem", "")
+            done = run(["sh", "-c", line])
             assert done.returncode == 0, f"{line}\n{done.stderr}"
     assert "La trajno al Prago" in done.stdout
 
