@@ -11,15 +11,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import haystack_lrl
-from haystack_lrl.engine.cluster import READING, Share, joined
-from haystack_lrl.engine.flow import RETRIES, Batch, dataset, streamed, told, values_of
+from haystack_lrl.engine.cluster import READING, Share, check_version, from_inside, joined
+from haystack_lrl.engine.flow import Batch, dataset, on_workers, streamed, surviving, told, values_of
 from haystack_lrl.engine.settings import Engine
-from haystack_lrl.records.errors import InputError, MissingExtraError
+from haystack_lrl.records.errors import InputError
 from haystack_lrl.records.places import absolute
 from pipelines.index_counts import IndexCounts
 from pipelines.index_settings import IndexSettings, Steps
@@ -47,7 +47,8 @@ def index_on_ray(
     :param paths: files, folders and URLs that `read_documents` takes.
     :param settings: of an OpenSearch index.
     :param progress: called after each block; not from outside a cluster.
-    :returns: what became of each document and passage, as `index_documents` counts it.
+    :returns: what became of each document and passage, as `index_documents` counts it; what was written before a node
+        was lost counts as existing.
     :raises InputError: for what cannot be read, when the cluster cannot be used, and when the server refuses the user,
         has no space, or takes nothing for too long.
     :raises MissingExtraError: when Ray is not installed.
@@ -55,45 +56,30 @@ def index_on_ray(
     settings = replace(settings, place=replace(settings.place, model=settings.place.model.absolute()))
     found = [absolute(path) for path in paths]
     with joined(engine) as share:
-        return (
-            _from_inside(found, settings, engine) if engine.from_outside else _on_ray(found, settings, share, progress)
-        )
+        if engine.from_outside:
+            return from_inside(partial(_on_ray, found, settings, progress=None), engine)
+        return _on_ray(found, settings, share, progress=progress)
 
 
-def _on_ray(paths: list[str], settings: IndexSettings, share: Share, progress: Progress | None) -> IndexCounts:
+def _on_ray(paths: list[str], settings: IndexSettings, share: Share, *, progress: Progress | None) -> IndexCounts:
     place = settings.place
     sources = [Source(number, part) for number, part in enumerate(sources_of(paths))]
     space, writer = vector_space(place.model), settings.steps(open_store(place))["writer"]
     name = str(writer.document_store.to_dict()["init_parameters"]["index"])
     server = Server(place.hosts, certificates=place.certificates)
-    with closing(Intake()) as intake, closing(writer):
-        left_out = _left_out(sources, intake)
-        with without_replicas(server, name), writer.loading():
-            for done in streamed(_indexed(sources, left_out, settings, space, share)) if sources else ():
-                intake.counts.merge(done)
-                if progress:
-                    progress(intake.counts)
-    return intake.counts
 
+    def attempt() -> IndexCounts:
+        with closing(Intake()) as intake:
+            left_out = _left_out(sources, intake)
+            with without_replicas(server, name), writer.loading():
+                for done in streamed(_indexed(sources, left_out, settings, space, share)) if sources else ():
+                    intake.counts.merge(done)
+                    if progress:
+                        progress(intake.counts)
+            return intake.counts
 
-def _from_inside(paths: list[str], settings: IndexSettings, engine: Engine) -> IndexCounts:
-    """Do it in a task of the cluster: Ray Data cannot be driven through a client (Ray 2.60)."""
-    import ray
-
-    inside = ray.remote(num_cpus=0, max_retries=0)(_inside)
-    counts, sentence = ray.get(inside.remote(paths, settings, replace(engine, address="")))
-    if sentence:
-        raise InputError(sentence)
-    done: IndexCounts = counts
-    return done
-
-
-def _inside(paths: list[str], settings: IndexSettings, engine: Engine) -> tuple[IndexCounts, str]:
-    try:
-        with joined(engine) as share:
-            return _on_ray(paths, settings, share, None), ""
-    except (InputError, MissingExtraError) as error:
-        return IndexCounts(), str(error)
+    with closing(writer):
+        return surviving(attempt)
 
 
 def _left_out(sources: list[Source], intake: Intake) -> LeftOut:
@@ -110,19 +96,11 @@ def _left_out(sources: list[Source], intake: Intake) -> LeftOut:
 def _indexed(
     sources: list[Source], left_out: LeftOut, settings: IndexSettings, space: VectorSpace, share: Share
 ) -> "Dataset":
-    from ray.data import ActorPoolStrategy
-
     blocks = dataset(sources).map_batches(
         read_blocks, batch_size=None, num_cpus=READING, fn_kwargs={"left_out": left_out}
     )
-    indexed: Dataset = blocks.map_batches(
-        _Worker,
-        batch_size=None,
-        num_cpus=share.cpus,
-        num_gpus=share.gpus or None,
-        max_task_retries=RETRIES,
-        compute=ActorPoolStrategy(min_size=1, max_size=share.workers, initial_size=share.workers),
-        fn_constructor_kwargs={"settings": settings, "space": space, "version": haystack_lrl.__version__},
+    indexed: Dataset = on_workers(
+        blocks, _Worker, share, settings=settings, space=space, version=haystack_lrl.__version__
     )
     return indexed
 
@@ -150,13 +128,9 @@ class _Worker:
 
     @cached_property  # not in the constructor, whose errors Ray reports as the death of a worker
     def _steps(self) -> Steps:
-        place, node = self._settings.place, platform.node()
-        if haystack_lrl.__version__ != self._version:
-            raise InputError(
-                f"The node {node} has haystack-lrl {haystack_lrl.__version__}, but this command is {self._version}: "
-                "install the same version on every node."
-            )
+        check_version(self._version)
+        place = self._settings.place
         if vector_space(place.model) != self._space:
             # another model has an index of its own, into which this worker would write
-            raise InputError(f"The model in {place.model} on {node} is another one: copy it there anew.")
+            raise InputError(f"The model in {place.model} on {platform.node()} is another one: copy it there anew.")
         return self._settings.steps(open_store(place))

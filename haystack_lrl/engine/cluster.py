@@ -3,20 +3,25 @@
 import contextlib
 import logging
 import os
+import platform
 import re
 import socket
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import floor
-from typing import Any
+from typing import Any, TypeVar
 
+import haystack_lrl
 from haystack_lrl.engine.settings import Engine
 from haystack_lrl.records.errors import InputError, MissingExtraError
 
 logger = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+
 _HELLO = 5.0  # seconds in which an address must answer: Ray itself would wait for minutes
+_TRIES = 3  # of a head that answers, but is busy
 READING = 0.1  # of a processor, for what reads files
 _WORKING = 1 - READING
 
@@ -90,6 +95,42 @@ def joined(engine: Engine) -> Iterator[Share]:
                 ray.shutdown()
 
 
+def from_inside(work: Callable[[Share], Result], engine: Engine) -> Result:
+    """Do work in a task of the cluster, since Ray Data cannot be driven through a client (Ray 2.60).
+
+    :param work: takes what the workers get; it and its result are pickled.
+    :raises InputError: for what the user can mend, as the work says it.
+    """
+    import ray
+
+    inside: Any = ray.remote(num_cpus=0, max_retries=0)(_inside)
+    result, sentence = ray.get(inside.remote(work, replace(engine, address="")))
+    if sentence:
+        raise InputError(sentence)
+    done: Result = result
+    return done
+
+
+def _inside(work: Callable[[Share], Result], engine: Engine) -> tuple[Result | None, str]:
+    try:
+        with joined(engine) as share:
+            return work(share), ""
+    except (InputError, MissingExtraError) as error:
+        return None, str(error)
+
+
+def check_version(caller: str) -> None:
+    """Refuse to work for a command of another version of this package, whose rows would differ.
+
+    :raises InputError: when this node has another one.
+    """
+    if haystack_lrl.__version__ != caller:
+        raise InputError(
+            f"The node {platform.node()} has haystack-lrl {haystack_lrl.__version__}, but this command is {caller}: "
+            "install the same version on every node."
+        )
+
+
 def load_ray() -> Any:  # noqa: ANN401 - the module
     """Import Ray, quiet and without its statistics.
 
@@ -129,13 +170,21 @@ def _join(ray: Any, address: str) -> None:  # noqa: ANN401 - the module
     except OSError as error:
         raise InputError(silent) from error
     try:
-        ray.init(address, **own)
+        _connect(ray, address, own)
     except (ConnectionError, TimeoutError) as error:
         raise InputError(silent) from error
     except RuntimeError as error:
         if "Version mismatch" not in str(error):
             raise
         raise InputError(_mismatch(address, str(error))) from error
+
+
+def _connect(ray: Any, address: str, options: dict[str, Any]) -> None:  # noqa: ANN401 - the module
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(ConnectionAbortedError):  # a busy head has not started the client's server in time
+            ray.init(address, **options)
+            return
+    ray.init(address, **options)
 
 
 def _start(ray: Any, options: dict[str, Any]) -> None:  # noqa: ANN401 - the module

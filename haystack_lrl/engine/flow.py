@@ -4,12 +4,18 @@ An error that a worker raised would take the rows with it that were made before 
 """
 
 import errno
+import logging
 import pickle
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
+from haystack_lrl.engine.cluster import Share
 from haystack_lrl.records.errors import InputError, MissingExtraError
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 Batch = Mapping[str, Any]
 """Columns of a block: `data` has pickled values, `error` sentences, empty where there is none."""
@@ -30,6 +36,40 @@ def dataset(values: Sequence[object], *, ordered: bool = False) -> Any:  # noqa:
     made = ray.data.from_items(rows, override_num_blocks=min(len(rows), _BLOCKS))
     made.context.execution_options.preserve_order = ordered
     return made
+
+
+def on_workers(flow: Any, worker: type, share: Share, **given: Any) -> Any:  # noqa: ANN401 - Datasets
+    """Return a dataset of what workers make of another one's blocks; a block whose worker dies goes to another one.
+
+    :param worker: a class of callables, built once in every process.
+    :param given: its keywords.
+    """
+    from ray.data import ActorPoolStrategy
+
+    return flow.map_batches(
+        worker,
+        fn_constructor_kwargs=given,
+        batch_size=None,
+        compute=ActorPoolStrategy(min_size=1, max_size=share.workers, initial_size=share.workers),
+        num_cpus=share.cpus,
+        num_gpus=share.gpus or None,
+        max_task_retries=RETRIES,
+    )
+
+
+def surviving(work: Callable[[], Result]) -> Result:
+    """Do work anew when a node is gone before Ray knows that, since Ray then repeats nothing (2.60).
+
+    :param work: leaves out what it finds done.
+    """
+    from ray.exceptions import ActorUnavailableError
+
+    for _ in range(RETRIES - 1):
+        try:
+            return work()
+        except ActorUnavailableError:
+            logger.warning("A node does not answer any more: what is missing is done on the others.")
+    return work()
 
 
 def values_of(batch: Batch) -> Iterator[Any]:

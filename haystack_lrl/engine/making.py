@@ -1,24 +1,24 @@
 """A making stage on Ray: read, leave out what is there or comes twice, make on workers, put together."""
 
-import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 import haystack_lrl
-from haystack_lrl.engine.cluster import READING, Share, joined
-from haystack_lrl.engine.flow import RETRIES, dataset, streamed
+from haystack_lrl.engine.cluster import READING, Share, from_inside, joined
+from haystack_lrl.engine.flow import dataset, on_workers, streamed, surviving
 from haystack_lrl.engine.settings import Engine
 from haystack_lrl.engine.targets import Target, is_folder, opened
 from haystack_lrl.engine.work import KEY, Stretch, Survey, Worker, read_items, survey
 from haystack_lrl.records.counts import Counts
-from haystack_lrl.records.errors import InputError, MissingExtraError
+from haystack_lrl.records.errors import InputError
 from haystack_lrl.records.keys import Keys
 from haystack_lrl.records.parts import parts_of
 from haystack_lrl.records.places import absolute, files_of
@@ -26,8 +26,6 @@ from haystack_lrl.records.store import settings_hash
 from haystack_lrl.synthesis.asking import sample
 from haystack_lrl.synthesis.jobs import Job, make_here
 from haystack_lrl.synthesis.making import Intake
-
-logger = logging.getLogger(__name__)
 
 _BATCH = 1000  # items a worker takes at once, at most: programs such as Apertium start anew with every batch
 _TURNS = 8  # batches a worker takes, at least: the last ones end together
@@ -55,48 +53,43 @@ def run_job(
     place = f"{absolute(output)}/" if is_folder(output) else absolute(output)
     with joined(engine) as share:
         if engine.from_outside:
-            return _from_inside(job, absolute(source), place, engine)
+            done = from_inside(partial(_on_ray, job, absolute(source), place, progress=False), engine)
+            if not is_folder(place) and not Path(place).is_file():
+                raise InputError(
+                    f"{place} lies on the cluster, where this machine does not see it: name a shared folder."
+                )
+            return done
         return _on_ray(job, absolute(source), place, share, progress=progress)
 
 
 def _on_ray(job: Job[Any, Any], source: str, output: str, share: Share, *, progress: bool) -> Outcome:
-    from ray.exceptions import ActorUnavailableError
-
     settings = job.build().settings
-    used: Counter[str] = Counter()
     with opened(output, settings) as target:
-        for left in reversed(range(RETRIES)):
-            with closing(Keys()) as seen:
-                intake = Intake(seen=seen)
-                try:
-                    _make_missing(job, source, settings_hash(settings), intake, target, share, used, progress=progress)
-                except ActorUnavailableError:  # Ray lost a node before it knew that, and then repeats nothing (2.60)
-                    if not left:
-                        raise
-                    logger.warning("A node does not answer any more: what is missing is made on the others.")
-                else:
-                    return target.finish(intake, job.what), used
-    raise AssertionError("the last try returns or raises")
+        return surviving(
+            partial(_make_missing, job, source, settings_hash(settings), target, share, Counter(), progress=progress)
+        )
 
 
 def _make_missing(
     job: Job[Any, Any],
     source: str,
     settings: str,
-    intake: Intake,
     target: Target,
     share: Share,
     used: Counter[str],
     *,
     progress: bool,
-) -> None:
-    todo = list(_todo(job, source, settings, intake, target))
-    with tqdm(total=intake.distinct, desc=job.what, unit="row", disable=not progress) as bar:
-        bar.update(len(target.keys))
-        missing = sum(stretch.wanted.count(1) for stretch in todo if stretch.wanted)
-        for made in _made(job, todo, missing, settings, target, share) if todo else ():
-            bar.update(target.add(made))
-            used.update(made.used)
+) -> Outcome:
+    with closing(Keys()) as seen:
+        intake = Intake(seen=seen)
+        todo = list(_todo(job, source, settings, intake, target))
+        with tqdm(total=intake.distinct, desc=job.what, unit="row", disable=not progress) as bar:
+            bar.update(len(target.keys))
+            missing = sum(stretch.wanted.count(1) for stretch in todo if stretch.wanted)
+            for made in _made(job, todo, missing, settings, target, share) if todo else ():
+                bar.update(target.add(made))
+                used.update(made.used)
+        return target.finish(intake, job.what), used
 
 
 def _todo(job: Job[Any, Any], source: str, settings: str, intake: Intake, target: Target) -> Iterator[Stretch]:
@@ -141,43 +134,19 @@ def _made(
     job: Job[Any, Any], todo: list[Stretch], items: int, settings: str, target: Target, share: Share
 ) -> Iterator[Any]:
     """Yield what the workers make, in whatever order they do."""
-    from ray.data import ActorPoolStrategy
-
     size = max(1, min(_BATCH, items // (_TURNS * share.workers)))
-    step = max(1, size // _HANDED)
-    given = (job, settings, haystack_lrl.__version__, os.getcwd(), step, target.shards)  # noqa: PTH109 - as text
     read = dataset(todo).map_batches(
         read_items, fn_kwargs={"job": job, "size": size}, batch_size=None, num_cpus=READING
     )
-    made = read.map_batches(
+    made = on_workers(
+        read,
         Worker,
-        fn_constructor_args=given,
-        batch_size=None,
-        compute=ActorPoolStrategy(min_size=1, max_size=share.workers, initial_size=share.workers),
-        num_cpus=share.cpus,
-        num_gpus=share.gpus or None,
-        max_task_retries=RETRIES,
+        share,
+        job=job,
+        settings=settings,
+        version=haystack_lrl.__version__,
+        folder=os.getcwd(),  # noqa: PTH109 - as text
+        step=max(1, size // _HANDED),
+        shards=target.shards,
     )
     yield from streamed(made)
-
-
-def _from_inside(job: Job[Any, Any], source: str, output: str, engine: Engine) -> Outcome:
-    """Do the job in a task of the cluster: Ray Data cannot be driven through a client (Ray 2.60)."""
-    import ray
-
-    counts, used, sentence = ray.get(
-        ray.remote(num_cpus=0, max_retries=0)(_inside).remote(job, source, output, replace(engine, address=""))
-    )
-    if sentence:
-        raise InputError(sentence)
-    if not is_folder(output) and not Path(output).is_file():
-        raise InputError(f"{output} lies on the cluster, where this machine does not see it: name a shared folder.")
-    return counts, used
-
-
-def _inside(job: Job[Any, Any], source: str, output: str, engine: Engine) -> tuple[Counts, Counter[str], str]:
-    try:
-        with joined(engine) as share:
-            return (*_on_ray(job, source, output, share, progress=False), "")
-    except (InputError, MissingExtraError) as error:
-        return Counts(), Counter(), str(error)

@@ -1,13 +1,14 @@
 """What workers do: read parts, and make rows of their items with a model that each of them holds once."""
 
 import os
+import platform
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import Any
 
-import haystack_lrl
+from haystack_lrl.engine.cluster import check_version
 from haystack_lrl.engine.flow import Batch, told, values_of
 from haystack_lrl.engine.shards import Shards
 from haystack_lrl.records.errors import InputError
@@ -154,19 +155,14 @@ class Worker:
     def _load(self) -> Built:
         """Build the job once; here and not in `__init__`, whose errors would not arrive as sentences."""
         if self._built is None:
-            here = os.uname().nodename
-            if haystack_lrl.__version__ != self.version:
-                raise InputError(
-                    f"The node {here} has haystack-lrl {haystack_lrl.__version__}, but this command is "
-                    f"{self.version}: install the same version on every node."
-                )
+            check_version(self.version)
             if os.path.isdir(self.folder):  # noqa: PTH112 - beside os.chdir
                 os.chdir(self.folder)
             built = self.job.build()
             if settings_hash(built.settings) != self.settings:
                 raise InputError(
-                    f"The node {here} has another model, program or prompts than this command, or another server "
-                    "answers there: put the same files at the same paths on every node."
+                    f"The node {platform.node()} has another model, program or prompts than this command, or another "
+                    "server answers there: put the same files at the same paths on every node."
                 )
             self._built = built
         return self._built

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from haystack_lrl.engine.flow import told, values_of
+from haystack_lrl.engine.flow import RETRIES, surviving, told, values_of
 from haystack_lrl.engine.shards import Shards
 from haystack_lrl.records.errors import InputError, MissingExtraError
 from haystack_lrl.records.parts import read_rows
@@ -63,3 +63,23 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
     put(f"{tmp_path}/mine.jsonl", b"{}")
     with pytest.raises(InputError, match=r"holds mine.jsonl, which is not of this command"):
         Shards(str(tmp_path), "s").found()
+
+
+def test_work_is_done_anew_when_a_node_is_gone_before_ray_knows(caplog):
+    from ray.exceptions import ActorUnavailableError
+
+    tries = iter(range(10))
+
+    def gone(times):
+        def work():
+            if (this := next(tries)) < times:
+                raise ActorUnavailableError("no connection", actor_id=None)
+            return this
+
+        return work
+
+    assert surviving(gone(2)) == 2
+    assert caplog.text.count("does not answer any more") == 2
+    with pytest.raises(ActorUnavailableError):
+        surviving(gone(99))
+    assert next(tries) == 3 + RETRIES
