@@ -23,7 +23,8 @@ quickstart: $(VENV)/base
 	$(BIN)/haystack-lrl quickstart
 
 test: $(VENV)/dev lint
-	HF_HUB_OFFLINE=1 HAYSTACK_TELEMETRY_ENABLED=False $(BIN)/python -m pytest
+	HF_HUB_OFFLINE=1 HAYSTACK_TELEMETRY_ENABLED=False OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 25
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -1,6 +1,8 @@
 """What all tests share: no network, no telemetry, and the folder of real weights where there is one."""
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,25 @@ def tiny(tiny_model: Path):
     from haystack_lrl.encoding.encoder import load_model
 
     return load_model(tiny_model, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def ray_here():
+    """A real Ray of two processors, started; what `joined` finds it leaves running."""
+    pytest.importorskip("ray.data", reason="the extra ray is not installed")
+    from haystack_lrl.engine.cluster import load_ray
+
+    ray = load_ray()
+    folder = tempfile.mkdtemp(prefix="r", dir="/tmp")
+    given = {"num_cpus": 2, "include_dashboard": False, "log_to_driver": False, "object_store_memory": 100 * 2**20}
+    for attempt in range(3):
+        try:
+            ray.init(address="local", _temp_dir=folder, **given)
+            break
+        except Exception as error:
+            if "timed out during startup" not in str(error) or attempt == 2:  # 30 seconds, which a busy machine exceeds
+                raise
+            ray.shutdown()
+    yield ray
+    ray.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)

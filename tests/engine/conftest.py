@@ -1,36 +1,11 @@
-"""A real Ray of two processors on this machine."""
+"""What the tests of the engine share."""
 
 import os
-import shutil
 import sys
-import tempfile
 
 import pytest
 
 pytest.importorskip("ray")
-
-STORE = 100 * 2**20  # bytes of shared memory
-
-
-@pytest.fixture(scope="session")
-def ray_here():
-    """Ray, started; what `joined` finds it leaves running."""
-    from haystack_lrl.engine.cluster import load_ray
-
-    ray = load_ray()
-    folder = tempfile.mkdtemp(prefix="r", dir="/tmp")
-    given = {"num_cpus": 2, "include_dashboard": False, "log_to_driver": False, "object_store_memory": STORE}
-    for attempt in range(3):
-        try:
-            ray.init(address="local", _temp_dir=folder, **given)
-            break
-        except Exception as error:
-            if "timed out during startup" not in str(error) or attempt == 2:  # 30 seconds, which a busy machine exceeds
-                raise
-            ray.shutdown()
-    yield ray
-    ray.shutdown()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

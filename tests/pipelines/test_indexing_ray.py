@@ -1,13 +1,12 @@
 """Indexing on a real Ray of two processors into a real OpenSearch: as on one machine, whatever breaks."""
 
-import contextlib
 import json
 import os
 import signal
 from functools import partial
-from pathlib import Path
 
 import pytest
+from ray_processes import workers_of
 from toy import WORDS, write_jsonl
 
 pytest.importorskip("haystack_integrations.document_stores.opensearch", reason="the extra opensearch is not installed")
@@ -15,6 +14,7 @@ pytest.importorskip("ray.data", reason="the extra ray is not installed")
 
 import haystack_lrl
 import pipelines.reading
+from haystack_lrl.engine.cluster import from_inside
 from haystack_lrl.engine.flow import values_of
 from haystack_lrl.engine.settings import Engine
 from haystack_lrl.records.errors import InputError
@@ -22,7 +22,7 @@ from haystack_lrl.records.parts import parts_of
 from pipelines.document_store import build_document_store
 from pipelines.index_settings import IndexSettings
 from pipelines.indexing import index_documents
-from pipelines.indexing_ray import _from_inside, _Worker, index_on_ray
+from pipelines.indexing_ray import _on_ray, _Worker, index_on_ray
 from pipelines.reading import read_documents, read_source, sources_of
 from pipelines.replicas import _replicas, _set_aside, without_replicas
 from pipelines.spaces import VectorSpace
@@ -51,21 +51,6 @@ def corpus(tmp_path_factory):
 def small_parts(monkeypatch):
     """Let workers read pieces of a few hundred lines."""
     monkeypatch.setattr(pipelines.reading, "parts_of", partial(parts_of, size=20_000))
-
-
-@pytest.fixture(scope="module")
-def two_processors(tmp_path_factory):
-    from haystack_lrl.engine.cluster import load_ray
-
-    ray = load_ray()
-    own = {"num_cpus": 2, "include_dashboard": False, "log_to_driver": False, "object_store_memory": 100 * 2**20}
-    for _ in range(5):  # on a busy machine Ray loses its patience with itself
-        with contextlib.suppress(Exception):
-            ray.init(address="local", **own)
-            break
-        ray.shutdown()
-    yield
-    ray.shutdown()
 
 
 def settings_of(name, model, server, **more):
@@ -112,23 +97,7 @@ def comparable(counts):
     return {**told, "failures": sorted(failure["id"] for failure in told["failures"])}
 
 
-def workers_of_mine():
-    """Return the processes that hold models, among the descendants of this one."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if "MapWorker" in (folder / "cmdline").read_text() and os.getpid() in ancestors_of(int(folder.name)):
-                found.append(int(folder.name))
-    return found
-
-
-def ancestors_of(pid):
-    while pid > 1:
-        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        yield pid
-
-
-def test_ray_indexes_what_one_machine_does(plain, two_processors, tiny_model, corpus, small_parts):
+def test_ray_indexes_what_one_machine_does(plain, ray_here, tiny_model, corpus, small_parts):
     local, ray = settings_of("local", tiny_model, plain), settings_of("ray", tiny_model, plain)
     assert len(list(sources_of([corpus]))) > 3
     expected, seen = here(corpus, local), []
@@ -142,7 +111,7 @@ def test_ray_indexes_what_one_machine_does(plain, two_processors, tiny_model, co
     assert (again.written, again.existing, again.deleted) == (0, counts.passages, 0)
 
 
-def test_replicas_and_refreshing_rest_while_it_is_loaded(plain, two_processors, tiny_model, corpus):
+def test_replicas_and_refreshing_rest_while_it_is_loaded(plain, ray_here, tiny_model, corpus):
     settings = settings_of("rest", tiny_model, plain)
     given = {"index.number_of_replicas": 2, "index.refresh_interval": "20s"}
     build_document_store("eng", tiny_model, plain, name="rest", settings=given)
@@ -152,12 +121,12 @@ def test_replicas_and_refreshing_rest_while_it_is_loaded(plain, two_processors, 
     assert state_of(plain, settings) == ("20s", 2, ["haystack_lrl"])
 
 
-def test_a_killed_worker_loses_and_doubles_nothing(plain, two_processors, tiny_model, corpus, small_parts):
+def test_a_killed_worker_loses_and_doubles_nothing(plain, ray_here, tiny_model, corpus, small_parts):
     settings, killed = settings_of("killed", tiny_model, plain), []
 
     def kill(counts):
         if not killed:
-            killed.append(workers_of_mine()[0])
+            killed.append(workers_of(os.getpid())[0])
             os.kill(killed[0], signal.SIGKILL)
 
     counts = on_ray(corpus, settings, progress=kill)
@@ -169,9 +138,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(plain, two_processors, tiny_m
     assert on_ray(corpus, settings).existing == counts.passages
 
 
-def test_after_an_error_everything_is_as_before_and_a_rerun_completes(
-    plain, two_processors, tiny_model, corpus, small_parts
-):
+def test_after_an_error_everything_is_as_before_and_a_rerun_completes(plain, ray_here, tiny_model, corpus, small_parts):
     settings = settings_of("error", tiny_model, plain)
     build_document_store("eng", tiny_model, plain, name="error", settings={"index.number_of_replicas": 1})
 
@@ -195,7 +162,7 @@ def test_after_an_error_everything_is_as_before_and_a_rerun_completes(
     assert len(passages_in(plain, settings)) == counts.passages == counts.existing + counts.written
 
 
-def test_a_broken_line_is_named_before_anything_is_written(plain, two_processors, tiny_model, tmp_path, small_parts):
+def test_a_broken_line_is_named_before_anything_is_written(plain, ray_here, tiny_model, tmp_path, small_parts):
     broken = write_jsonl(tmp_path / "broken.jsonl", [row(n) for n in range(500)])
     with broken.open("a", encoding="utf-8") as file:
         file.write('{"_id": "x"}\n')
@@ -205,7 +172,7 @@ def test_a_broken_line_is_named_before_anything_is_written(plain, two_processors
     assert passages_in(plain, settings) == {}
 
 
-def test_the_command_indexes_on_ray(plain, two_processors, tiny_model, corpus):
+def test_the_command_indexes_on_ray(plain, ray_here, tiny_model, corpus):
     from click.testing import CliRunner
 
     from haystack_lrl.cli.index import index_command
@@ -219,13 +186,13 @@ def test_the_command_indexes_on_ray(plain, two_processors, tiny_model, corpus):
     assert counts["written"] == counts["passages"] >= 302
 
 
-def test_a_task_of_the_cluster_does_it_for_a_client(plain, two_processors, tiny_model, corpus, tmp_path):
+def test_a_task_of_the_cluster_does_it_for_a_client(plain, ray_here, tiny_model, corpus, tmp_path):
     settings, engine = settings_of("client", tiny_model, plain), Engine("ray://nowhere:1", workers=2)
-    counts = _from_inside([str(corpus / "b.jsonl")], settings, engine)
+    counts = from_inside(partial(_on_ray, [str(corpus / "b.jsonl")], settings, progress=None), engine)
     assert counts.read == 302
     assert len(passages_in(plain, settings)) == counts.to_json()["written"] > 0
     with pytest.raises(InputError, match="neither a file nor a folder"):
-        _from_inside([str(tmp_path / "none")], settings, engine)
+        from_inside(partial(_on_ray, [str(tmp_path / "none")], settings, progress=None), engine)
 
 
 # without Ray
