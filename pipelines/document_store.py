@@ -19,9 +19,14 @@ from pipelines.text_fields import text_mapping, text_settings
 LAYOUT = 1
 """Version of settings and mappings, part of every index's name: raised when they change."""
 
-Engine = Literal["lucene", "faiss"]
+Vectors = Literal["float", "4x"]
 
 _META = "haystack_lrl"
+_METHODS: dict[Vectors, dict[str, Any]] = {
+    "float": {"method": {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"}},
+    # the graph is searched with 7 bits a number; what is found is scored again with the floats on disk
+    "4x": {"mode": "on_disk", "compression_level": "4x", "space_type": "cosinesimil"},
+}
 
 
 def index_name(name: str, language: str, space: VectorSpace) -> str:
@@ -29,22 +34,22 @@ def index_name(name: str, language: str, space: VectorSpace) -> str:
     return f"{name}-{look_up(language).code}-v{LAYOUT}-{space.fingerprint[:12]}"
 
 
-def index_mappings(language: Language, space: VectorSpace, engine: Engine) -> dict[str, Any]:
+def index_mappings(language: Language, space: VectorSpace, vectors: Vectors = "float") -> dict[str, Any]:
     """Return the mappings: text, vectors by cosine, metadata as keywords, and who made the index."""
-    method = {"name": "hnsw", "engine": engine, "space_type": "cosinesimil"}
     return {
         "_meta": {
             _META: {
                 "model": space.fingerprint,
                 "dimension": space.dimension,
                 "language": language.code,
+                "vectors": vectors,
                 "layout": LAYOUT,
                 "version": haystack_lrl.__version__,
             }
         },
         "properties": {
             "content": text_mapping(language),
-            "embedding": {"type": "knn_vector", "dimension": space.dimension, "method": method},
+            "embedding": {"type": "knn_vector", "dimension": space.dimension, **_METHODS[vectors]},
         },
         # a title that looks like a date would make all others wrong
         "date_detection": False,
@@ -62,7 +67,7 @@ def build_document_store(
     *,
     name: str = "documents",
     through_alias: bool = False,
-    engine: Engine = "lucene",
+    vectors: Vectors | None = None,
     settings: Mapping[str, Any] | None = None,
     return_embedding: bool = False,
 ) -> OpenSearchDocumentStore:
@@ -73,22 +78,24 @@ def build_document_store(
 
     :param model: folder of the embedder, or what is known of its vectors.
     :param name: the beginning of the index's name; with `through_alias` the alias itself, which must exist.
-    :param engine: of the vector search; `faiss` where the server has it and memory is scarce.
+    :param vectors: form in an index that is made: `float`, the default, or `4x`, of which searches read a quarter, for
+        vectors that outgrow the server's memory (eval/README.md has figures). An index that is there keeps its own.
     :param settings: index settings beyond ours, such as `{"index.number_of_replicas": 2}`.
     :param return_embedding: whether documents that are found bring their vectors along.
     :raises InputError: when the server cannot be used, the alias is not there, or the index holds vectors of another
-        model, dimension or language.
+        model, dimension, language or form.
     """
     space = model if isinstance(model, VectorSpace) else vector_space(model)
     spoken = look_up(language)
     index = name if through_alias else index_name(name, language, space)
-    mappings = index_mappings(spoken, space, engine)
+    mappings = index_mappings(spoken, space, vectors or "float")
     wanted = {"index.knn": True, **text_settings(spoken), **(settings or {})}
     with server.client() as client:
         server.wait(client)
         if not through_alias and not client.indices.exists(index=index):
             _create(client, index, {"mappings": mappings, "settings": wanted})
-        _check(client, index, mappings["_meta"][_META])
+        asked = ("model", "dimension", "language", *(("vectors",) if vectors else ()))
+        _check(client, index, {key: mappings["_meta"][_META][key] for key in asked})
     return OpenSearchDocumentStore(
         **server.options,
         index=index,
@@ -119,10 +126,10 @@ def _check(client: OpenSearch, index: str, expected: Mapping[str, Any]) -> None:
         says = body["mappings"].get("_meta", {}).get(_META)
         if says is None:
             raise InputError(f"The index {actual!r} was not made by this package: choose another name.")
-        for key in ("model", "dimension", "language"):
-            if says[key] != expected[key]:
+        for key, wanted in expected.items():
+            if says.get(key) != wanted:
                 raise InputError(
-                    f"The index {actual!r} is of the {key} {says[key]!r}, not {expected[key]!r}: "
+                    f"The index {actual!r} is of the {key} {says.get(key)!r}, not {wanted!r}: "
                     f"use what it was made with, or index the documents anew."
                 )
 

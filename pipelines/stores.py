@@ -48,10 +48,11 @@ class Place:
     through_alias: bool = False
 
 
-def open_store(place: Place, *, create: bool = False) -> DocumentStore:
+def open_store(place: Place, *, create: bool = False, vectors: Literal["float", "4x"] | None = None) -> DocumentStore:
     """Return the store at a place.
 
     :param create: make an empty memory store where there is none; an OpenSearch index is always made.
+    :param vectors: their form in an OpenSearch index, as `build_document_store` takes it.
     :raises InputError: when there is none, the server cannot be used, or the documents are of another model, dimension
         or language.
     :raises MissingExtraError: when the package for OpenSearch is not installed.
@@ -65,7 +66,7 @@ def open_store(place: Place, *, create: bool = False) -> DocumentStore:
         raise InputError("An OpenSearch store needs the URL of its server: give hosts, such as http://localhost:9200.")
     server = Server(place.hosts, certificates=place.certificates)
     return build_document_store(
-        place.language, place.model, server, name=place.index, through_alias=place.through_alias
+        place.language, place.model, server, name=place.index, through_alias=place.through_alias, vectors=vectors
     )
 
 

@@ -69,6 +69,7 @@ def test_passages_have_the_length_asked_for(corpus, tiny_model, tmp_path):
         (["--alias", "news"], "belongs to --store opensearch"),
         (["--store", "opensearch"], "needs --hosts"),
         (["--split-length", "0"], "x>=1"),
+        (["--vectors", "4x"], "belongs to --store opensearch"),
         (["--engine", "ray"], "needs --store opensearch"),
     ],
 )

@@ -11,7 +11,16 @@ from toy import write_jsonl
 from haystack_lrl.adaptation.settings import TrainingSettings
 from haystack_lrl.cli.plan import plan_command
 from haystack_lrl.curation.filtering import FilterSettings
-from haystack_lrl.planning.cluster import FORMS, GIB, SOURCES, Cluster, index_needs, searched_bytes, stored_bytes
+from haystack_lrl.planning.cluster import (
+    FORMS,
+    GIB,
+    SOURCES,
+    Cluster,
+    index_needs,
+    searched_bytes,
+    stored_bytes,
+    suggested,
+)
 from haystack_lrl.planning.hours import stage_times
 from haystack_lrl.planning.plan import Job, make_plan, text_of_plan
 from haystack_lrl.planning.rates import Rates, read_rates
@@ -65,6 +74,11 @@ def test_nodes_and_shards_by_hand():
     assert needs.memory == pytest.approx(2 * 50e6 * 1.1 * (4 * 384 + 8 * 16))  # 183 GB
     assert needs.nodes == 11  # of 16 GiB each: 10.65
     assert needs.shards == 3  # 83.2 GB by 30 GiB: 2.58
+
+
+@pytest.mark.parametrize(("passages", "form"), [(1_000_000, "float"), (50_000_000, "4x")])
+def test_small_vectors_are_suggested_where_they_save_nodes(passages, form):
+    assert suggested([index_needs(each, passages, 0, Cluster(384)) for each in FORMS]) == form
 
 
 def test_hours_by_hand():

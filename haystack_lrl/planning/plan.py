@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from haystack_lrl.planning.cluster import FORMS, GB, GIB, SOURCES, Cluster, IndexNeeds, index_needs
+from haystack_lrl.planning.cluster import FORMS, GB, GIB, SOURCES, Cluster, IndexNeeds, index_needs, suggested
 from haystack_lrl.planning.hours import StageTime, stage_times
 from haystack_lrl.planning.rates import Rates
 from haystack_lrl.synthesis.making import span
@@ -93,6 +93,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         [["vectors", "memory", "disk", "shards", "nodes"], *map(_needs, plan.index)],
         f"by the formulas below, with {plan.origins['cluster']}; not measured",
     )
+    yield f"  haystack-lrl index --vectors {suggested(plan.index)}  (4x where it saves nodes)"
     yield "\nSources"
     yield from (f"  {name}: {source}" for name, source in SOURCES.items())
 

@@ -84,11 +84,11 @@ def test_every_field_that_is_searched_has_a_mapping_and_its_analyzers():
 
 
 def test_mappings_say_which_model_made_the_vectors():
-    mappings = index_mappings(language("epo"), SPACE, "faiss")
+    mappings = index_mappings(language("epo"), SPACE)
     assert mappings["properties"]["embedding"] == {
         "type": "knn_vector",
         "dimension": 4,
-        "method": {"name": "hnsw", "engine": "faiss", "space_type": "cosinesimil"},
+        "method": {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"},
     }
     assert mappings["_meta"]["haystack_lrl"].items() >= {"model": SPACE.fingerprint, "language": "epo"}.items()
 
@@ -170,6 +170,33 @@ def filled(server, code="epo", space=SPACE, name="documents", count=6, **setting
 
 def found(store, query):
     return [document.id for document in OpenSearchBM25Retriever(document_store=store).run(query)["documents"]]
+
+
+@pytest.mark.integration
+def test_small_vectors_find_what_exact_search_finds_and_keep_the_floats(plain):
+    space = VectorSpace("abcdefabcdefabcd", 32)
+    vectors = np.random.default_rng(1).normal(size=(300, 32))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    store = build_document_store("epo", space, plain, name="small", vectors="4x", return_embedding=True)
+    store.write_documents(
+        [
+            Document(id=f"{n}", content="x", embedding=row.tolist(), meta={"third": n % 3})
+            for n, row in enumerate(vectors)
+        ],
+        refresh=True,
+    )
+    nearest = np.argsort(-vectors @ vectors[4])
+    third = {"field": "meta.third", "operator": "==", "value": 1}
+    for given, expected in ({}, nearest[:10]), ({"filters": third}, nearest[nearest % 3 == 1][:10]):
+        hits = OpenSearchEmbeddingRetriever(document_store=store, efficient_filtering=True).run(
+            vectors[4].tolist(), **given
+        )
+        assert [int(document.id) for document in hits["documents"]] == expected.tolist()
+        assert hits["documents"][0].score == pytest.approx(1, abs=1e-5)
+        np.testing.assert_allclose(hits["documents"][0].embedding, vectors[4], atol=1e-6)
+    assert build_document_store("epo", space, plain, name="small").count_documents() == 300  # whatever its form
+    with pytest.raises(InputError, match=r"is of the vectors '4x', not 'float': .* index the documents anew"):
+        build_document_store("epo", space, plain, name="small", vectors="float")
 
 
 @pytest.mark.integration
