@@ -39,9 +39,9 @@ class ChatServer:
         return 200, row
 
     @contextlib.contextmanager
-    def running_at(self):
-        """Serve, and yield the address."""
-        http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+    def running_at(self, port=0):
+        """Serve, at any free port by default, and yield the address."""
+        http = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
         http.daemon_threads = True
         thread = threading.Thread(target=http.serve_forever)
         thread.start()

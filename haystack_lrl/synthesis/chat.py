@@ -168,9 +168,11 @@ class ChatModel:
                 return Unusable("longer than the context", str(error))
             if self._answered and status in _REFUSED:
                 return Unusable("refused by the server", str(error))
+            url = getattr(self.generator, "api_base_url", None)
+            where = f" at {url}" if url else ""
             raise InputError(
-                f"The chat model gave no answer ({first_line(error)}): check the server, its address, the model's "
-                "name, the key and the timeout; a rerun goes on where this one stopped."
+                f"The chat model{where} gave no answer ({first_line(error)}): check the server, its address, the "
+                "model's name, the key and the timeout; a rerun goes on where this one stopped."
             ) from error
         except ValueError as error:
             if "context window" not in str(error):  # llama.cpp's words for a prompt that is too long

@@ -4,14 +4,17 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 import toy
+from ray_processes import kill_both
 
 from haystack_lrl.engine.making import run_job
 from haystack_lrl.records.jsonl import read_jsonl
@@ -20,7 +23,7 @@ from haystack_lrl.synthesis.jobs import Translation
 
 pytestmark = [pytest.mark.slow, pytest.mark.integration]
 
-KILLS = 20
+RUNS = 3  # that are killed, and a worker of each before
 
 # a job over the seeds beside it, on a Ray that this process starts with one processor
 ONE_PROCESSOR = """
@@ -81,16 +84,16 @@ def test_a_command_that_is_killed_is_gone_on_with_by_the_other_engine(slow, tmp_
     write_seeds(tmp_path, 160)
     arguments = ["--language", "epo", "--seeds", "seeds.jsonl", "--output", "pairs.jsonl", "--translator", slow]
     command = [sys.executable, "-m", "haystack_lrl.cli", "translate", *arguments, "--no-gate", "--engine", "ray"]
-    partial = tmp_path / "pairs.jsonl.partial"
+    written = tmp_path / "pairs.jsonl.partial"
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
     end = time.monotonic() + 400
-    while not (partial.exists() and partial.read_bytes().count(b"\n") >= 10):
+    while not (written.exists() and written.read_bytes().count(b"\n") >= 10):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < end
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    kept = partial.read_bytes()
+    kept = written.read_bytes()
     done = {json.loads(line)["english_query"] for line in kept[: kept.rfind(b"\n")].splitlines()}
     assert len(done) < 160
     time.sleep(5)  # in which Ray notices, and ends its workers
@@ -104,43 +107,105 @@ def test_a_command_that_is_killed_is_gone_on_with_by_the_other_engine(slow, tmp_
     assert not done & set((tmp_path / "asked.txt").read_text().splitlines())
 
 
-def workers_of(process):
-    """Return the Ray workers with a model that a command started."""
-    found = []
-    for path in Path(f"/proc/{process}/task").glob("*/children"):
-        for child in path.read_text().split():
-            name = Path(f"/proc/{child}/cmdline").read_bytes()
-            found += [int(child)] if name.startswith(b"ray::MapWorker") else workers_of(child)
-    return found
-
-
-def kill_both(process, draw):
-    """Kill a worker of a command as soon as it has some, and then the command."""
-    workers = []
-    while not workers and process.poll() is None:
-        time.sleep(draw.uniform(0.1, 2))
-        with contextlib.suppress(OSError):  # processes end while they are looked at
-            workers = workers_of(process.pid)
-    for victim in (*draw.sample(workers, min(1, len(workers))), process.pid):
-        time.sleep(draw.uniform(0.1, 3))
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(victim, signal.SIGKILL)
-    process.wait()
-
-
 @pytest.mark.parametrize("output", ["pairs.jsonl", "pairs/"])
-def test_twenty_kills_lose_and_double_no_row(slow, tmp_path, environment, output):
-    """Ten each: of workers and whole commands by turns, at random times."""
+def test_kills_at_random_times_lose_and_double_no_row(slow, tmp_path, environment, output):
+    """Six each, of workers and whole commands by turns; test_indexing_ray_faults adds eight."""
     write_seeds(tmp_path, 300)
     arguments = ["--language", "epo", "--seeds", "seeds.jsonl", "--translator", slow, "--output", output]
     command = [sys.executable, "-m", "haystack_lrl.cli", "translate", *arguments, "--no-gate", "--engine", "ray"]
-    for kill in range(KILLS // 4):
+    asked = tmp_path / "asked.txt"
+    for run in range(RUNS):
+        before = asked.stat().st_size if asked.exists() else 0
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
-        kill_both(process, random.Random(kill))
+        begun = partial(lambda size: asked.exists() and asked.stat().st_size > size, before)
+        assert kill_both(process, random.Random(run), begun) == 2
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"rows": 300, "kept": 300, "rejected": {}}
     rows = [row.values for row in read_rows(tmp_path / output)]
+    assert len({row["key"] for row in rows}) == len(rows) == 300
+
+
+CHAT = """
+import json, sys, time
+sys.path.insert(0, sys.argv[1])
+from chat_server import ChatServer, question_of, source_of
+
+def answer(request):
+    time.sleep(0.05)
+    return json.dumps({key: f"{text[::-1]} oj" for key, text in source_of(question_of(request)).items()})
+
+with ChatServer(answer, [{"id": "m"}]).running_at(int(sys.argv[2])) as url:
+    print(url, flush=True)
+    time.sleep(1000)
+"""
+
+
+@contextlib.contextmanager
+def chat_server(port=0):
+    """A server in a process of its own."""
+    command = [sys.executable, "-c", CHAT, str(Path(__file__).parents[1]), str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process, process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_generation_server_that_is_killed_costs_a_rerun(tmp_path, environment):
+    write_seeds(tmp_path, 200)
+    arguments = ["--language", "epo", "--seeds", "seeds.jsonl", "--output", "pairs.jsonl", "--no-gate"]
+    command = [sys.executable, "-m", "haystack_lrl.cli", "translate", *arguments, "--engine", "ray"]
+    written = tmp_path / "pairs.jsonl.partial"
+    with chat_server() as (server, url):
+        command += ["--translator", f"chat:{url}#m"]
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+        while not (written.exists() and written.read_bytes().count(b"\n") >= 10):
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+        server.kill()
+        _, said = process.communicate(timeout=400)
+    assert process.returncode == 2
+    assert said.splitlines()[-1].startswith("Error: ")
+    assert f"The chat model at {url} gave no answer" in said.splitlines()[-1]
+    made = [line for line in written.read_text().splitlines() if line.endswith("}")]
+    assert 10 <= len(made) < 200
+    with chat_server(int(url.split(":")[2].split("/")[0])):
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"rows": 200, "kept": 200, "rejected": {}}
+    rows = [row for _, row in read_jsonl(tmp_path / "pairs.jsonl")]
+    assert len({row["key"] for row in rows}) == len(rows) == 200
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk with room for a few dozen rows."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32k", "none", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this user may not mount a disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("output", ["pairs.jsonl", "pairs/"])
+def test_a_full_disk_is_one_sentence_and_a_rerun_completes(apertium, small_disk, tmp_path, environment, output):
+    write_seeds(tmp_path, 300)
+    arguments = ["--language", "epo", "--seeds", str(tmp_path / "seeds.jsonl"), "--output", output, "--no-gate"]
+    command = [sys.executable, "-m", "haystack_lrl.cli", "translate", *arguments, "--translator", apertium]
+    command += ["--engine", "ray"]
+    done = subprocess.run(command, cwd=small_disk, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "No space left on device" in done.stderr.splitlines()[-1]
+    assert "run the same command again" in done.stderr.splitlines()[-1]
+    subprocess.run(["mount", "-o", "remount,size=10m", str(small_disk)], check=True)
+    done = subprocess.run(command, cwd=small_disk, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"rows": 300, "kept": 300, "rejected": {}}
+    rows = [row.values for row in read_rows(small_disk / output)]
     assert len({row["key"] for row in rows}) == len(rows) == 300
 
 
@@ -188,8 +253,8 @@ def test_a_machine_outside_the_cluster_has_the_work_done_inside(cluster, apertiu
 def test_a_node_that_dies_costs_no_row(cluster, slow, tmp_path, environment):
     write_seeds(tmp_path, 120)
     process = joined(cluster[0], tmp_path, environment, slow)
-    partial = tmp_path / "pairs.jsonl.partial"
-    while not (partial.exists() and partial.read_bytes().count(b"\n") >= 5):
+    written = tmp_path / "pairs.jsonl.partial"
+    while not (written.exists() and written.read_bytes().count(b"\n") >= 5):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
     cluster[0].remove_node(cluster[1].pop(), allow_graceful=False)

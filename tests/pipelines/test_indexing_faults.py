@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -23,7 +22,7 @@ from haystack.utils import Secret
 
 pytest.importorskip("haystack_integrations.document_stores.opensearch", reason="the extra opensearch is not installed")
 
-from opensearch_node import free_port, program, running
+from opensearch_node import running, running_three
 
 import pipelines.indexing
 from haystack_integrations.components.preprocessors.lrl import LRLDocumentSplitter
@@ -415,34 +414,9 @@ def test_a_full_disk_is_said_at_once_and_a_rerun_completes(plain, small_blocks):
     assert refresh_interval(plain, store) is None
 
 
-def killed(folder):
-    os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
-
-
-def started(folder, port, *options):
-    subprocess.run(
-        [
-            str(program()),
-            "start",
-            "--dir",
-            str(folder),
-            "--port",
-            str(port),
-            "--heap",
-            "512m",
-            "--wait",
-            "300",
-            *options,
-        ],
-        check=True,
-        capture_output=True,
-    )
-
-
 @pytest.mark.slow
 def test_a_server_killed_and_restarted_in_the_middle(tmp_path, small_blocks):
-    port = free_port()
-    with running(tmp_path / "node", port=port) as node, ThreadPoolExecutor() as pool:
+    with running(tmp_path / "node") as node, ThreadPoolExecutor() as pool:
         server = Server(node.url, NOBODY)
         store = build_document_store("epo", SPACE, server, name="killed")
         back = []
@@ -450,8 +424,8 @@ def test_a_server_killed_and_restarted_in_the_middle(tmp_path, small_blocks):
         def documents():
             for n, document in enumerate(articles(1000)):
                 if n == 500:
-                    killed(node.folder)
-                    back.append(pool.submit(started, node.folder, port))
+                    node.kill()
+                    back.append(pool.submit(node.start_again))
                 yield document
 
         counts = index(documents(), store)
@@ -463,19 +437,7 @@ def test_a_server_killed_and_restarted_in_the_middle(tmp_path, small_blocks):
 
 @pytest.mark.slow
 def test_one_of_three_nodes_killed_in_the_middle(tmp_path, small_blocks):
-    ports = []
-    while len(ports) < 3:
-        port = free_port()
-        if all(abs(port - other) != 100 for other in ports):
-            ports.append(port)
-    seeds = ",".join(f"127.0.0.1:{port + 100}" for port in ports)
-    managers = ",".join(f"node-{port}" for port in ports)
-    cluster = ("-E", f"discovery.seed_hosts={seeds}", "-E", f"cluster.initial_cluster_manager_nodes={managers}")
-    with contextlib.ExitStack() as nodes, ThreadPoolExecutor() as pool:
-        starting = [running(tmp_path / str(port), *cluster, port=port) for port in ports]
-        opened = list(pool.map(lambda node: node.__enter__(), starting))
-        for node in starting:
-            nodes.push(node.__exit__)
+    with running_three(tmp_path) as opened:
         server = Server([node.url for node in opened], NOBODY)
         store = build_document_store(
             "epo", SPACE, server, name="three", settings={"index.number_of_replicas": 1, "index.number_of_shards": 3}
@@ -486,7 +448,7 @@ def test_one_of_three_nodes_killed_in_the_middle(tmp_path, small_blocks):
         def documents():
             for n, document in enumerate(articles(1000)):
                 if n == 500:
-                    killed(opened[1].folder)
+                    opened[1].kill()
                 yield document
 
         counts = index(documents(), store)

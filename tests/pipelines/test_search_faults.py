@@ -1,8 +1,6 @@
 """Searches that go wrong on a real server: each is a correct answer or one sentence."""
 
 import contextlib
-import os
-import signal
 import threading
 import time
 import urllib.error
@@ -10,7 +8,6 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 import toy
@@ -20,7 +17,7 @@ from haystack.document_stores.types import DuplicatePolicy
 pytest.importorskip("opensearchpy", reason="the extra opensearch is not installed")
 
 from haystack.utils import Secret
-from opensearch_node import free_port, running
+from opensearch_node import free_port, running, running_three
 
 from haystack_integrations.components.embedders.lrl import LRLDocumentEmbedder, LRLTextEmbedder
 from haystack_lrl.languages.table import language
@@ -217,7 +214,7 @@ def test_a_part_of_the_index_that_is_gone_is_one_sentence_and_no_shorter_answer(
     server, space = Server(node.url, NOBODY), vector_space(tiny_model)
     index, limit = index_name("parted", "epo", space), "index.routing.allocation.total_shards_per_node"
     body = {
-        "mappings": index_mappings(language("epo"), space, "lucene"),
+        "mappings": index_mappings(language("epo"), space),
         "settings": {"index.knn": True, **text_settings(language("epo")), "index.number_of_shards": 2, limit: 1},
     }
     with server.client() as client:
@@ -252,11 +249,6 @@ def test_another_model_is_refused_before_and_while_searching(node, tiny_model, t
         search(shorter, "hundoj")
 
 
-def kill(node):
-    """Kill a node that this test started, as a power cut does."""
-    os.kill(int((node.folder / "pid").read_text()), signal.SIGKILL)
-
-
 def asking(pipelines, ending):
     """Search until it is over; return what was found and the errors, in order."""
     found, errors = [], []
@@ -279,7 +271,7 @@ def test_a_server_that_is_killed_and_restarted_answers_again(tmp_path, tiny_mode
         searches = pool.submit(asking, pipelines, ending)
         try:
             time.sleep(1)
-            kill(node)
+            node.kill()
             time.sleep(3)
         finally:
             ending.set()
@@ -294,22 +286,9 @@ def test_a_server_that_is_killed_and_restarted_answers_again(tmp_path, tiny_mode
             assert [search(pipeline, "hundoj") for pipeline in pipelines] == before
 
 
-@contextlib.contextmanager
-def cluster(folder: Path):
-    """Three nodes, started side by side."""
-    ports = [free_port() for _ in range(3)]
-    settings = [
-        "-E", "discovery.seed_hosts=" + ",".join(f"127.0.0.1:{port + 100}" for port in ports),
-        "-E", "cluster.initial_cluster_manager_nodes=" + ",".join(f"node-{port}" for port in ports),
-    ]  # fmt: skip
-    with contextlib.ExitStack() as stack, ThreadPoolExecutor(3) as pool:
-        starting = [running(folder / str(port), *settings, port=port) for port in ports]
-        yield list(pool.map(stack.enter_context, starting))
-
-
 @pytest.mark.slow
 def test_one_of_three_nodes_dies_and_no_search_notices(tmp_path, tiny_model, rows):
-    with cluster(tmp_path) as nodes, ThreadPoolExecutor(4) as pool:
+    with running_three(tmp_path) as nodes, ThreadPoolExecutor(4) as pool:
         server = Server([node.url for node in nodes], NOBODY, timeout_s=20)
         shards = {"index.number_of_shards": 3, "index.number_of_replicas": 1}
         store = filled(server, tiny_model, rows, "replicated", settings=shards)
@@ -322,7 +301,7 @@ def test_one_of_three_nodes_dies_and_no_search_notices(tmp_path, tiny_model, row
         searches = [pool.submit(asking, pipelines, ending) for _ in range(4)]
         try:
             time.sleep(2)
-            kill(nodes[0])
+            nodes[0].kill()
             time.sleep(10)
         finally:
             ending.set()
