@@ -17,9 +17,16 @@ import torch
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 
+from haystack_lrl.adaptation.vocabulary.insides import (
+    commonest_ending,
+    endings_of,
+    inside_words,
+    set_vectors,
+    strange_words,
+)
 from haystack_lrl.adaptation.vocabulary.lexicon import align
 from haystack_lrl.adaptation.vocabulary.morphology import Morphology, known_words, shared_stems, shrunk
-from haystack_lrl.adaptation.vocabulary.pieces import can_grow, sparing, takes_parts, with_pieces
+from haystack_lrl.adaptation.vocabulary.pieces import PART, can_grow, sparing, takes_parts, with_pieces
 from haystack_lrl.adaptation.vocabulary.report import tokenizer_report
 from haystack_lrl.adaptation.vocabulary.tokenizer import (
     is_one_piece,
@@ -51,17 +58,25 @@ class Growth:
     :param pieces_a_word: pieces of a word of the training text before and after.
     :param derived: words of the documents whose vectors morphology gave.
     :param stems: beginnings of words, likewise.
+    :param insides: endings, and words inside words, of a script that was known letter by letter.
     """
 
     words: int
     pieces_a_word: tuple[float, float]
     derived: int = 0
     stems: int = 0
+    insides: int = 0
 
     def to_json(self) -> dict[str, object]:
         """Return the summary for the manifest."""
         shares = [round(share, 2) for share in self.pieces_a_word]
-        return {"words": self.words, "derived": self.derived, "stems": self.stems, "pieces_a_word": shares}
+        return {
+            "words": self.words,
+            "derived": self.derived,
+            "stems": self.stems,
+            "insides": self.insides,
+            "pieces_a_word": shares,
+        }
 
 
 @dataclass
@@ -113,8 +128,10 @@ def grow_vocabulary(
     counts = counts or (lambda backend: Counter(word for text in documents for word in words_of(backend, text)))
     derived = _derived(lexicon, counts, english, backend, stems=takes_parts(model))
     groups = [lexicon, *(_harmless(model, group, english) for group in derived)]
+    groups.append(_insides(model, groups, english, backend))
     vectors = torch.from_numpy(np.concatenate([group.vectors for group in groups]))
     grown = with_pieces(model, [word for group in groups for word in group.words], vectors)
+    set_vectors(grown, groups[-1].words, torch.from_numpy(groups[-1].vectors))
     sample = [pair.passage for pair in translated[:_SAMPLE]] or list(dictionary or {})
     shares = (pieces_a_word(backend, sample), pieces_a_word(plain_tokenizer(grown), sample))
     return grown, Growth(len(groups[0].words), shares, *(len(group.words) for group in groups[1:]))
@@ -175,6 +192,23 @@ def _derived(
         begun.words = [stem for stem in found if stem not in known and _is_new(backend, stem, 1, english)]
         begun.vectors = morphology.stems(begun.words)
     return words, begun
+
+
+def _insides(
+    model: SentenceTransformer, groups: Sequence[_Words], english: Mapping[str, int], backend: Tokenizer
+) -> _Words:
+    """Return what may stand inside words of a script that the tokenizer knows letter by letter."""
+    words = [word for group in groups for word in group.words]
+    vectors = np.concatenate([group.vectors for group in groups])
+    strange = strange_words(model, words)
+    ending = commonest_ending(backend, english, token_table(model).weight.detach().cpu())
+    if not strange or ending is None or not takes_parts(model):
+        return _Words(vectors[:0])
+    words, vectors = [words[place] for place in strange], vectors[strange]
+    ends = dict.fromkeys(endings_of(words), ending.numpy())
+    whole = {words[place]: vectors[place] for place in inside_words(words)}
+    pieces = ends | whole
+    return _Words(np.stack(list(pieces.values())), [f"{PART}{piece}" for piece in pieces])
 
 
 def _mean(english: Iterable[tuple[str, float]], backend: Tokenizer, table: torch.Tensor) -> torch.Tensor:
