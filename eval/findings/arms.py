@@ -9,7 +9,7 @@ from haystack_lrl.curation.mining import MiningSettings, mine
 from haystack_lrl.encoding.encoder import Role, SentenceEncoder, load_model
 from haystack_lrl.records.pair import Pair, Triplet
 
-NEGATIVES = 3  # 7 are usual, and cost 2.2 times as much
+NEGATIVES = 3  # 7 are usual, and take longer
 
 
 def spoilt(text: str, english: str, share: float, rng: random.Random) -> str:

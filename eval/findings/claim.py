@@ -5,6 +5,7 @@ alone would ignore that another seed may turn the result around, so that a verdi
 """
 
 import argparse
+import functools
 import inspect
 import time
 from collections.abc import Sequence
@@ -75,6 +76,7 @@ class Findings:
     def __init__(self, bench: Bench) -> None:
         self.bench, self.arms = bench, arms(bench.base_model)
 
+    @functools.cache  # noqa: B019 - one object, as long as the process
     def values(self, name: str) -> list[dict[str, Values]]:
         """Return an arm's values per query, for each seed."""
         return [self.bench.base()] if name == "base" else self.bench.measured(name, self.arms[name])
