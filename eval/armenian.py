@@ -7,6 +7,7 @@ Usage:
 First, the sentences of NTREX but some dev documents teach the words, and sentences of Tatoeba look for their
 translations: accuracy@1. Then headlines of NTREX look for their articles: models are taught by Tatoeba's sentences and
 those of the documents outside the fold that they are measured on. `hye-ntrex` numbers its documents as NTREX does.
+`--parts` takes either alone; with `--epochs 0` nothing is trained.
 """
 
 import argparse
@@ -40,7 +41,6 @@ from haystack_lrl.records.pair import Pair, Triplet
 PROMPTS = {"query": "", "passage": ""}
 Values = NDArray[np.floating[Any]]
 _DEV_DOCUMENTS = 10
-_EPOCHS = 5
 _WEIGHT = 0.5
 
 
@@ -53,18 +53,21 @@ def accuracy(model: SentenceTransformer, pairs: Sequence[Pair]) -> Values:
 
 
 def adapted(
-    base: str, taught: Sequence[Pair], dev: Callable[[SentenceTransformer], float], work: Path, seed: int
+    options: argparse.Namespace, taught: Sequence[Pair], dev: Callable[[SentenceTransformer], float], seed: int
 ) -> dict[str, SentenceTransformer]:
     """Return the grown model, the same with its words trained, and trained whole and merged."""
+    work, epochs = Path(options.work), options.epochs
     rows = [
         Triplet(Pair(pair.passage, pair.english_passage, english_passage=pair.english_passage), ()) for pair in taught
     ]
-    grown, growth = grow_vocabulary(load_model(base, device="cpu"), taught)
+    grown, growth = grow_vocabulary(load_model(options.base_model, device="cpu"), taught)
     print(growth, flush=True)
     stages = {"words, untrained": grown}
+    if not epochs:
+        return stages
     for name, settings in {
-        "words trained": TrainingSettings(method="new-words", learning_rate=2e-3, epochs=_EPOCHS, evaluations=1),
-        "trained whole": TrainingSettings(epochs=_EPOCHS, evaluations=1),
+        "words trained": TrainingSettings(method="new-words", learning_rate=2e-3, epochs=epochs, evaluations=1),
+        "trained whole": TrainingSettings(epochs=epochs, evaluations=1),
     }.items():
         model = last_copy(stages, work)
         checkpoints = work / f"checkpoints-{name}-{seed}-{time.time_ns()}"
@@ -107,7 +110,7 @@ def limits(model: SentenceTransformer, pairs: Sequence[Pair]) -> dict[str, Any]:
 
 
 def retrieval(
-    options: argparse.Namespace, work: Path, sentences: Sequence[tuple[str, Pair]], more: Sequence[Pair]
+    options: argparse.Namespace, sentences: Sequence[tuple[str, Pair]], more: Sequence[Pair]
 ) -> dict[str, Any]:
     """Return headline -> article by models that never saw a sentence of the document, and BM25."""
     test_set: TestSet = load_test_set(Path(options.test_set), "hye")
@@ -121,7 +124,7 @@ def retrieval(
         taught = [*more, *(pair for document, pair in sentences if document not in held)]
         dev = [pair for document, pair in sentences if document not in held][:200]
         models = {"base": load_model(options.base_model, device="cpu")}
-        models |= adapted(options.base_model, taught, lambda m, dev=dev: float(accuracy(m, dev).mean()), work, 13)
+        models |= adapted(options, taught, lambda m, dev=dev: float(accuracy(m, dev).mean()), 13)
         for name, model in models.items():
             run = dense_run(test_set, SentenceEncoder(model, prompts=PROMPTS), split=True).run
             for kind, each in {name: run, f"hybrid with {name}": hybrid_run(lexical, run, 0.5)}.items():
@@ -143,9 +146,10 @@ def main() -> None:
     for name in ("base-model", "sentences", "tatoeba", "test-set", "work", "output"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--parts", nargs="+", choices=["sentences", "articles"], default=["sentences", "articles"])
     parser.add_argument("--training-seeds", type=int, nargs="+", default=[13])
     options = parser.parse_args()
-    work = Path(options.work)
     documents = [str(row["document"]) for _, row in read_jsonl(Path(options.sentences))]
     sentences = list(zip(documents, read_parallel(Path(options.sentences), "hye"), strict=True))
     tatoeba = list(read_parallel(Path(options.tatoeba), "hye"))
@@ -158,11 +162,12 @@ def main() -> None:
         "machine": describe_machine(),
         "versions": {name: version(name) for name in ("torch", "transformers", "sentence-transformers")},
         "sentences": len(taught),
+        "epochs": options.epochs,
         "tatoeba": {"sentences": len(tatoeba), "systems": {}},
     }
-    for seed in options.training_seeds:
+    for seed in options.training_seeds if "sentences" in options.parts else ():
         models = {"base": load_model(options.base_model, device="cpu")}
-        models |= adapted(options.base_model, taught, lambda m: float(accuracy(m, dev).mean()), work, seed)
+        models |= adapted(options, taught, lambda m: float(accuracy(m, dev).mean()), seed)
         for name, model in models.items():
             found = {
                 "seed": seed,
@@ -173,9 +178,10 @@ def main() -> None:
             print(name, json.dumps(found), flush=True)
         outcome["tatoeba"]["limits"] = limits(list(models.values())[-1], tatoeba)
         write_json(Path(options.output), outcome)
-    outcome["retrieval"] = retrieval(options, work, sentences, tatoeba)
-    write_json(Path(options.output), outcome)
-    print(json.dumps(outcome["retrieval"], indent=1))
+    if "articles" in options.parts:
+        outcome["retrieval"] = retrieval(options, sentences, tatoeba)
+        write_json(Path(options.output), outcome)
+        print(json.dumps(outcome["retrieval"], indent=1))
 
 
 if __name__ == "__main__":
