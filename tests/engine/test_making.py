@@ -108,7 +108,7 @@ def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(ray_here, program
 
 
 def test_a_row_that_kills_every_worker_ends_the_command(ray_here, program, tmp_path, monkeypatch):
-    monkeypatch.setattr("haystack_lrl.engine.making.RETRIES", 1)
+    monkeypatch.setattr("haystack_lrl.engine.flow.RETRIES", 1)
     source = few(tmp_path / "seeds.jsonl", "deadliest", count=8, at=5)
     with pytest.raises(InputError, match="A worker died again and again over the same rows: give workers more memory"):
         run_job(program, source, tmp_path / "pairs.jsonl", RAY, progress=False)
