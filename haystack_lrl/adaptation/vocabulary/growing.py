@@ -208,7 +208,8 @@ def _insides(
     ends = dict.fromkeys(endings_of(words), ending.numpy())
     whole = {words[place]: vectors[place] for place in inside_words(words)}
     pieces = ends | whole
-    return _Words(np.stack(list(pieces.values())), [f"{PART}{piece}" for piece in pieces])
+    rows = np.array(list(pieces.values()), dtype=np.float32).reshape(len(pieces), vectors.shape[1])
+    return _Words(rows, [f"{PART}{piece}" for piece in pieces])
 
 
 def _mean(english: Iterable[tuple[str, float]], backend: Tokenizer, table: torch.Tensor) -> torch.Tensor:

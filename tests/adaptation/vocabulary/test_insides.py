@@ -82,3 +82,9 @@ def test_letters_of_english_are_not_strange(model):
 def test_endings_follow_known_words_and_are_shared():
     words = ["kata", "katan", "katas", "muse", "musen", "birdo", "birdon", "domo", "domos", "fino", "finor"]
     assert endings_of(words) == ["n"]
+
+
+def test_one_short_word_is_enough(model):
+    grown, growth = grow_vocabulary(model, [], dictionary={own("cat"): ["river"]})
+    assert (growth.words, growth.insides) == (1, 0)
+    assert pieces(grown, own("cat")) == [own("cat")]
