@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from haystack import Document
@@ -19,6 +19,9 @@ from haystack_lrl.records.folders import writing_folder
 from haystack_lrl.records.jsonl import dump_line, read_jsonl
 from pipelines.spaces import VectorSpace, vector_space
 from pipelines.word_pattern import word_pattern
+
+if TYPE_CHECKING:
+    from pipelines.document_store import Vectors
 
 LAYOUT = 1
 """Version of a memory store's folder, written in it: raised when the files change."""
@@ -48,7 +51,7 @@ class Place:
     through_alias: bool = False
 
 
-def open_store(place: Place, *, create: bool = False, vectors: Literal["float", "4x"] | None = None) -> DocumentStore:
+def open_store(place: Place, *, create: bool = False, vectors: "Vectors | None" = None) -> DocumentStore:
     """Return the store at a place.
 
     :param create: make an empty memory store where there is none; an OpenSearch index is always made.

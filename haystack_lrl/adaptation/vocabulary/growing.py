@@ -18,9 +18,9 @@ from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 
 from haystack_lrl.adaptation.vocabulary.insides import (
+    can_stand_inside,
     commonest_ending,
     endings_of,
-    inside_words,
     set_vectors,
     strange_words,
 )
@@ -200,13 +200,13 @@ def _insides(
     """Return what may stand inside words of a script that the tokenizer knows letter by letter."""
     words = [word for group in groups for word in group.words]
     vectors = np.concatenate([group.vectors for group in groups])
-    strange = strange_words(model, words)
-    ending = commonest_ending(backend, english, token_table(model).weight.detach().cpu())
-    if not strange or ending is None or not takes_parts(model):
+    strange = strange_words(model, words) if takes_parts(model) else []
+    ending = commonest_ending(backend, english, token_table(model).weight.detach().cpu()) if strange else None
+    if ending is None:
         return _Words(vectors[:0])
-    words, vectors = [words[place] for place in strange], vectors[strange]
-    ends = dict.fromkeys(endings_of(words), ending.numpy())
-    whole = {words[place]: vectors[place] for place in inside_words(words)}
+    known = {words[place]: vectors[place] for place in strange}
+    ends = dict.fromkeys(endings_of(known), ending.numpy())
+    whole = {word: vector for word, vector in known.items() if can_stand_inside(word)}
     pieces = ends | whole
     rows = np.array(list(pieces.values()), dtype=np.float32).reshape(len(pieces), vectors.shape[1])
     return _Words(rows, [f"{PART}{piece}" for piece in pieces])

@@ -6,7 +6,7 @@ with the vector of the commonest English one, which the model has learned to rea
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from sentence_transformers import SentenceTransformer
@@ -33,16 +33,16 @@ def strange_words(model: SentenceTransformer, words: Sequence[str]) -> list[int]
     return [place for place, word in enumerate(words) if not familiar.issuperset(word)]
 
 
-def endings_of(words: Sequence[str]) -> list[str]:
+def endings_of(words: Iterable[str]) -> list[str]:
     """Return what several of the words, or stems, end in after another one of them."""
-    known = set(words)
+    known = dict.fromkeys(words)  # in their order: ids of pieces are the same in every run
     ends = Counter(word[cut:] for word in known for cut in range(_SHORTEST_BEGINNING, len(word)) if word[:cut] in known)
     return [end for end, count in ends.items() if count >= _SHARED]
 
 
-def inside_words(words: Sequence[str]) -> list[int]:
-    """Return the places of the words that are long enough to be told inside others."""
-    return [place for place, word in enumerate(words) if len(word) >= _SHORTEST_INSIDE]
+def can_stand_inside(word: str) -> bool:
+    """Tell whether a word is long enough to be told inside others."""
+    return len(word) >= _SHORTEST_INSIDE
 
 
 def commonest_ending(backend: Tokenizer, english: Mapping[str, int], table: torch.Tensor) -> torch.Tensor | None:
