@@ -2,7 +2,7 @@
 
 Usage:
     python eval/ray_growth.py --work runs/growth --output eval/results/ray_growth.json \
-        [--translator "command:apertium -u en-eo"] [--model FOLDER] [--rows 10000 100000 1000000]
+        [--translator "command:apertium -u en-eo" --sentences 1] [--model FOLDER] [--rows 10000 100000 1000000]
 
 Each size runs in a process of its own, with a Ray of two workers whose store has 200 MB. `driver_mib` and `worker_mib`
 are the highest private memory of the command and of any worker, looked at twice a second: what processes share, such as
@@ -30,7 +30,7 @@ from haystack_lrl.records.counts import Counts
 from haystack_lrl.records.jsonl import dump_line, writing
 from haystack_lrl.synthesis.jobs import Translation
 
-_TEXT = "The house number {n} stands by the river, and nobody has lived in it for a long time. " * 4
+_TEXT = "The house number {n} stands by the river, and nobody has lived in it for a long time. "
 _STORE = 200 * 2**20
 _RAY = Engine(workers=2)
 
@@ -83,12 +83,12 @@ def workers_below(process: int) -> list[int]:
     return found
 
 
-def pairs_file(rows: int, folder: Path, *, translated: bool) -> Path:
-    """Write that many pairs."""
+def pairs_file(rows: int, sentences: int, folder: Path, *, translated: bool) -> Path:
+    """Write that many pairs, with passages of so many sentences."""
     path = folder / f"{'pairs' if translated else 'seeds'}-{rows}.jsonl"
     with writing(path) as file:
         for n in range(rows):
-            text = _TEXT.format(n=n)
+            text = _TEXT.format(n=n) * sentences
             row = {"query": f"House {n}", "passage": text}
             if translated:
                 row = {
@@ -108,9 +108,9 @@ def with_ray() -> None:
     )
 
 
-def translate(translator: str, rows: int, folder: Path) -> Figures:
+def translate(translator: str, sentences: int, rows: int, folder: Path) -> Figures:
     """Translate that many pairs, their language unchecked."""
-    seeds = pairs_file(rows, folder, translated=False)
+    seeds = pairs_file(rows, sentences, folder, translated=False)
     with_ray()
     start = time.monotonic()
     with Watch() as watch:
@@ -120,9 +120,9 @@ def translate(translator: str, rows: int, folder: Path) -> Figures:
     return figures(counts, watch, start)
 
 
-def filtered(model: str, rows: int, folder: Path) -> Figures:
+def filtered(model: str, sentences: int, rows: int, folder: Path) -> Figures:
     """Filter that many pairs."""
-    pairs = pairs_file(rows, folder, translated=True)
+    pairs = pairs_file(rows, sentences, folder, translated=True)
     with_ray()
     outputs = folder / "kept.jsonl", folder / "rejected.jsonl"
     settings = FilterSettings(thresholds="percentile" if model else "none", compression=0.0)
@@ -151,4 +151,6 @@ def given(name: str, default: str) -> str:
 
 if __name__ == "__main__":
     translator, model = given("--translator", "command:cat"), given("--model", "")
-    main(__doc__, {"translate": partial(translate, translator), "filter": partial(filtered, model)}, {})
+    sentences = int(given("--sentences", "4"))
+    stages = {"translate": partial(translate, translator, sentences), "filter": partial(filtered, model, sentences)}
+    main(__doc__, stages, {"sentences": sentences})
