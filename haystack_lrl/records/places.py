@@ -142,10 +142,10 @@ def put(path: str, data: bytes) -> None:
     system, inner = file_system(path)
     with telling(path):
         if system.type_name in _OBJECT_STORES:
-            with system.open_output_stream(inner) as stream:
+            with system.open_output_stream(inner, compression=None) as stream:
                 stream.write(data)
             return
-        with system.open_output_stream(_inner(partial)) as stream:
+        with system.open_output_stream(_inner(partial), compression=None) as stream:
             stream.write(data)
         system.move(_inner(partial), inner)
 
