@@ -50,21 +50,6 @@ print(json.dumps(counts.to_json()))
 """
 
 
-@pytest.fixture
-def slow(tmp_path):
-    """A translator that takes a twentieth of a second a text, and writes down which it was asked for."""
-    program = tmp_path / "slow.py"
-    program.write_text(
-        "import pathlib, sys, time\n"
-        "for line in sys.stdin:\n"
-        "    time.sleep(0.05 * (' ' in line.strip()))\n"
-        f"    with pathlib.Path({str(tmp_path / 'asked.txt')!r}).open('a') as file:\n"
-        "        file.write(line)\n"
-        "    print(' '.join(w if w.isdigit() else w[::-1] + 'oj' for w in line.split()))\n"
-    )
-    return f"command:{sys.executable} {program}"
-
-
 def write_seeds(folder, count):
     rows = [{"query": f"river bridge {n}", "passage": f"The music of the garden {n}"} for n in range(count)]
     toy.write_jsonl(folder / "seeds.jsonl", rows)
