@@ -132,13 +132,14 @@ def check_version(caller: str) -> None:
 
 
 def load_ray() -> Any:  # noqa: ANN401 - the module
-    """Import Ray, quiet and without its statistics.
+    """Import Ray, quiet, without its statistics and not waiting for ever.
 
     :raises MissingExtraError: when it is not installed.
     """
     quiet = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_BACKEND_LOG_LEVEL": "fatal",  # what users can act on comes as an exception
+        "RAY_NUM_REDIS_GET_RETRIES": "2",  # of 40 seconds each, instead of 20, where something else than Ray answers
         "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # what Ray would print of workers that it starts anew, on standard output
     }
     for name, value in quiet.items():
@@ -164,15 +165,19 @@ def _join(ray: Any, address: str) -> None:  # noqa: ANN401 - the module
         _start(ray, own)
         return
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    silent = f"The Ray cluster {address} does not answer: start it with `ray start --head`, or correct the address."
     try:
         socket.create_connection((host, int(port)), timeout=_HELLO).close()
     except OSError as error:
-        raise InputError(silent) from error
+        raise InputError(
+            f"The Ray cluster {address} does not answer: start it with `ray start --head`, or correct the address."
+        ) from error
     try:
         _connect(ray, address, own)
     except (ConnectionError, TimeoutError) as error:
-        raise InputError(silent) from error
+        raise InputError(
+            f"{address} answers, but Ray gets no connection there: check that the port is the cluster's, and that "
+            "RAY_AUTH_TOKEN is the same here as there."
+        ) from error
     except RuntimeError as error:
         if "Version mismatch" not in str(error):
             raise

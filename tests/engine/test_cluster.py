@@ -75,12 +75,28 @@ def test_an_address_that_does_not_answer(prefix):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"{prefix}127.0.0.1:{free.getsockname()[1]}"
+    said = error_of_joining(address)
+    assert f"InputError: The Ray cluster {address} does not answer: start it with `ray start --head`" in said
+
+
+def test_an_address_where_something_else_answers(monkeypatch):
+    for name in ("RAY_gcs_rpc_server_connect_timeout_s", "RAY_py_gcs_connect_timeout_s", "RAY_NUM_REDIS_GET_RETRIES"):
+        monkeypatch.setenv(name, "1")
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        address = f"127.0.0.1:{deaf.getsockname()[1]}"
+        said = error_of_joining(address)
+    assert (
+        f"InputError: {address} answers, but Ray gets no connection there: check that the port is the cluster's" in said
+    )
+
+
+def error_of_joining(address):
     code = (
         "from haystack_lrl.engine.cluster import joined\nfrom haystack_lrl.engine.settings import Engine\n"
         f"with joined(Engine({address!r})): pass"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
-    assert f"InputError: The Ray cluster {address} does not answer: start it with `ray start --head`" in done.stderr
+    return done.stderr
 
 
 def test_ray_is_an_extra(monkeypatch):
