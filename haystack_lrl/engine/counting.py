@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
 from haystack_lrl.adaptation.vocabulary.tokenizer import words_of
-from haystack_lrl.engine.cluster import joined
+from haystack_lrl.engine.cluster import from_inside, joined
 from haystack_lrl.engine.flow import Batch, dataset, streamed, told, values_of
 from haystack_lrl.engine.settings import Engine
 from haystack_lrl.records.corpus import texts_in
@@ -21,12 +22,17 @@ def count_words(backend: Tokenizer, source: str | Path, engine: Engine) -> Count
     :param source: see `read_texts`.
     :raises InputError: with file and line for what cannot be read.
     """
-    parts = [part for file in files_of(absolute(source)) for part in parts_of(file)]
-    total: Counter[str] = Counter()
+    count = partial(_sum, backend.to_str(), absolute(source))
     with joined(engine):
-        given = {"tokenizer": backend.to_str()}
-        for counts in streamed(dataset(parts).map_batches(_count, fn_kwargs=given, batch_size=None)) if parts else ():
-            total.update(counts)
+        return from_inside(lambda _: count(), engine) if engine.from_outside else count()
+
+
+def _sum(tokenizer: str, source: str) -> Counter[str]:
+    parts = [part for file in files_of(source) for part in parts_of(file)]
+    total: Counter[str] = Counter()
+    given = {"tokenizer": tokenizer}
+    for counts in streamed(dataset(parts).map_batches(_count, fn_kwargs=given, batch_size=None)) if parts else ():
+        total.update(counts)
     return total
 
 

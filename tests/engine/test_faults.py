@@ -48,6 +48,16 @@ if len(sys.argv) > 3:
 counts, _ = run_job(Translation("epo", sys.argv[1], gate=None), "seeds.jsonl", "pairs.jsonl", Engine(sys.argv[2]))
 print(json.dumps(counts.to_json()))
 """
+# the words of documents
+COUNTED = """
+import json, sys
+from haystack_lrl.adaptation.vocabulary.tokenizer import plain_tokenizer
+from haystack_lrl.encoding.encoder import load_model
+from haystack_lrl.engine.counting import count_words
+from haystack_lrl.engine.settings import Engine
+backend = plain_tokenizer(load_model(sys.argv[1], device="cpu"))
+print(json.dumps(count_words(backend, "documents.jsonl", Engine(sys.argv[2]))))
+"""
 
 
 def write_seeds(folder, count):
@@ -233,6 +243,14 @@ def test_a_machine_outside_the_cluster_has_the_work_done_inside(cluster, apertiu
     assert process.returncode == 0, errors
     assert json.loads(said) == {"rows": 40, "kept": 40, "rejected": {}}
     assert len(list(read_jsonl(tmp_path / "pairs.jsonl"))) == 40
+
+
+def test_a_machine_outside_the_cluster_has_words_counted_inside(cluster, tiny_model, tmp_path, environment):
+    toy.write_jsonl(tmp_path / "documents.jsonl", [{"text": f"garden bridge {n}"} for n in range(40)])
+    command = [sys.executable, "-c", COUNTED, str(tiny_model), "ray://127.0.0.1:23456"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["garden"] == 40
 
 
 def test_a_node_that_dies_costs_no_row(cluster, slow, tmp_path, environment):
