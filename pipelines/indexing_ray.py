@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import haystack_lrl
-from haystack_lrl.engine.cluster import READING, Share, check_version, from_inside, joined
+from haystack_lrl.engine.cluster import READING, Share, check_version, on_cluster
 from haystack_lrl.engine.flow import Batch, dataset, on_workers, streamed, surviving, told, values_of
 from haystack_lrl.engine.settings import Engine
 from haystack_lrl.records.errors import InputError
@@ -55,13 +55,12 @@ def index_on_ray(
     """
     settings = replace(settings, place=replace(settings.place, model=settings.place.model.absolute()))
     found = [absolute(path) for path in paths]
-    with joined(engine) as share:
-        if engine.from_outside:
-            return from_inside(partial(_on_ray, found, settings, progress=None), engine)
-        return _on_ray(found, settings, share, progress=progress)
+    return on_cluster(partial(_on_ray, found, settings), engine, progress=progress)
 
 
-def _on_ray(paths: list[str], settings: IndexSettings, share: Share, *, progress: Progress | None) -> IndexCounts:
+def _on_ray(
+    paths: list[str], settings: IndexSettings, share: Share, *, progress: Progress | None = None
+) -> IndexCounts:
     place = settings.place
     sources = [Source(number, part) for number, part in enumerate(sources_of(paths))]
     space, writer = vector_space(place.model), settings.steps(open_store(place))["writer"]

@@ -95,6 +95,17 @@ def joined(engine: Engine) -> Iterator[Share]:
                 ray.shutdown()
 
 
+def on_cluster(work: Callable[..., Result], engine: Engine, **here: Any) -> Result:  # noqa: ANN401 - work's own
+    """Join a cluster and do work where it can drive Ray Data: here, or inside one that this machine is no node of.
+
+    :param work: takes what the workers get.
+    :param here: keywords of the work that mean nothing inside, such as what shows progress.
+    :raises InputError: see `joined` and `from_inside`.
+    """
+    with joined(engine) as share:
+        return from_inside(work, engine) if engine.from_outside else work(share, **here)
+
+
 def from_inside(work: Callable[[Share], Result], engine: Engine) -> Result:
     """Do work in a task of the cluster, since Ray Data cannot be driven through a client (Ray 2.60).
 

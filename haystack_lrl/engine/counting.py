@@ -2,13 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
 from haystack_lrl.adaptation.vocabulary.tokenizer import words_of
-from haystack_lrl.engine.cluster import from_inside, joined
+from haystack_lrl.engine.cluster import on_cluster
 from haystack_lrl.engine.flow import Batch, dataset, streamed, told, values_of
 from haystack_lrl.engine.settings import Engine
 from haystack_lrl.records.corpus import texts_in
@@ -22,9 +21,8 @@ def count_words(backend: Tokenizer, source: str | Path, engine: Engine) -> Count
     :param source: see `read_texts`.
     :raises InputError: with file and line for what cannot be read.
     """
-    count = partial(_sum, backend.to_str(), absolute(source))
-    with joined(engine):
-        return from_inside(lambda _: count(), engine) if engine.from_outside else count()
+    tokenizer, place = backend.to_str(), absolute(source)
+    return on_cluster(lambda _: _sum(tokenizer, place), engine)
 
 
 def _sum(tokenizer: str, source: str) -> Counter[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 import haystack_lrl
-from haystack_lrl.engine.cluster import READING, Share, from_inside, joined
+from haystack_lrl.engine.cluster import READING, Share, on_cluster
 from haystack_lrl.engine.flow import dataset, on_workers, streamed, surviving
 from haystack_lrl.engine.settings import Engine
 from haystack_lrl.engine.targets import Target, is_folder, opened
@@ -51,18 +51,13 @@ def run_job(
             raise InputError(f"{output} is a folder, which takes --engine ray: name a file, or add it.")
         return make_here(job, source, Path(output), progress=progress)
     place = f"{absolute(output)}/" if is_folder(output) else absolute(output)
-    with joined(engine) as share:
-        if engine.from_outside:
-            done = from_inside(partial(_on_ray, job, absolute(source), place, progress=False), engine)
-            if not is_folder(place) and not Path(place).is_file():
-                raise InputError(
-                    f"{place} lies on the cluster, where this machine does not see it: name a shared folder."
-                )
-            return done
-        return _on_ray(job, absolute(source), place, share, progress=progress)
+    done = on_cluster(partial(_on_ray, job, absolute(source), place), engine, progress=progress)
+    if not is_folder(place) and not Path(place).is_file():
+        raise InputError(f"{place} lies on the cluster, where this machine does not see it: name a shared folder.")
+    return done
 
 
-def _on_ray(job: Job[Any, Any], source: str, output: str, share: Share, *, progress: bool) -> Outcome:
+def _on_ray(job: Job[Any, Any], source: str, output: str, share: Share, *, progress: bool = False) -> Outcome:
     settings = job.build().settings
     with opened(output, settings) as target:
         return surviving(
